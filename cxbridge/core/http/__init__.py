@@ -1,0 +1,40 @@
+"""Speaking HTTP to vendors: the only place that knows the HTTP client, status codes, limits and tokens.
+
+It must not know any vendor: what differs between them is declared in an `Endpoint`.
+"""
+
+from cxbridge.core.http.auth import Anonymous, Auth, Basic, Bearer, ClientCredentials, RefreshToken
+from cxbridge.core.http.client import Client, RequestDone, open_client
+from cxbridge.core.http.endpoint import Endpoint
+from cxbridge.core.http.limits import Budget, BudgetState, Limiter
+from cxbridge.core.http.paging import Unrepeating
+from cxbridge.core.http.reply import Reply
+from cxbridge.core.http.tokens import MemoryTokens, SharedTokenStore, Tokens, TokenStore
+from cxbridge.core.http.wire import ReadOnlyTransport, WriteRefused
+
+__all__ = [
+    # declared by a connector
+    "Endpoint",
+    "Budget",
+    "Auth",
+    "Anonymous",
+    "Basic",
+    "Bearer",
+    "ClientCredentials",
+    "RefreshToken",
+    # handed to a connector
+    "Client",
+    "Reply",
+    "Unrepeating",
+    # for those who open clients
+    "open_client",
+    "BudgetState",
+    "Limiter",
+    "MemoryTokens",
+    "ReadOnlyTransport",
+    "RequestDone",
+    "SharedTokenStore",
+    "TokenStore",
+    "Tokens",
+    "WriteRefused",
+]

@@ -1,0 +1,102 @@
+"""Which URLs a credential may be sent to; it must not send anything."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import quote, unquote, urlencode
+
+import httpx
+
+from cxbridge.core.errors import Rejected
+
+Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
+
+
+class Base:
+    """The place that a connection's credential is bound to: an origin, and the path that relative ones hang from."""
+
+    def __init__(self, url: httpx.URL) -> None:
+        self._url = url
+        self._prefix = raw_path(url).rstrip("/")
+
+    def address(self, path: str, params: Params | None) -> httpx.URL:
+        """Make a URL of a path under the base, or take a whole URL of the same origin; None parameters are left out.
+
+        Raises:
+            Rejected: when it leads elsewhere, or could.
+        """
+        url = self._located(path)
+        query = urlencode(list(_pairs(params)), quote_via=quote)
+        return url.copy_with(query=b"&".join(part for part in (url.query, query.encode()) if part)) if query else url
+
+    def shown(self, url: httpx.URL) -> str:
+        """Give the path as a connector wrote it: under the base, without query."""
+        path = raw_path(url)
+        return path.removeprefix(self._prefix) if path.startswith(f"{self._prefix}/") else path
+
+    def _located(self, path: str) -> httpx.URL:
+        plain = path.partition("?")[0]
+        if any(unquote(part) in (".", "..") for part in plain.split("/")) or not path.isprintable() or "\\" in plain:
+            raise Rejected("the path holds dots, backslashes or control characters that no path of an API has")
+        try:
+            if "://" not in plain:
+                if plain.startswith("//"):
+                    raise Rejected("the path begins with two slashes, which could name another host")
+                # By way of the parser, which escapes what a path may not hold as it stands.
+                escaped = httpx.URL(f"{self._prefix}/{path.removeprefix('/')}")
+                return self._url.copy_with(raw_path=escaped.raw_path)
+            url = httpx.URL(path).copy_with(fragment=None)
+        except (httpx.InvalidURL, UnicodeError):
+            raise Rejected("the path cannot be part of a URL") from None
+        if _origin(url) != _origin(self._url) or url.userinfo:
+            raise Rejected(
+                f"the address leads to {url.host[:100]} and not to the connection's own host: "
+                "not followed, because the credential would go there"
+            )
+        return url
+
+
+def safe_url(text: str, what: str, *, allow_http: bool) -> httpx.URL:
+    """Read a URL that a credential may be sent to.
+
+    Raises:
+        ValueError: when it is no absolute https URL without user, query and fragment; http counts on this machine only.
+    """
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise ValueError(f"the {what} is not a URL: write it as https://host") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"the {what} must begin with https:// and name a host")
+    if url.userinfo or url.query or url.fragment:
+        raise ValueError(f"the {what} must not hold a user, a password, a query or a fragment")
+    if url.scheme == "http" and not (allow_http or _loopback(url.host)):
+        raise ValueError(
+            f"the {what} uses http, which anyone on the way can read: write https://, or allow http for it"
+        )
+    return url
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def raw_path(url: httpx.URL) -> str:
+    """Give the path as it is sent, without query."""
+    return url.raw_path.partition(b"?")[0].decode("ascii")
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"https": 443, "http": 80}.get(url.scheme)
+
+
+def _pairs(params: Params | None) -> Iterator[tuple[str, str]]:
+    for name, value in params.items() if isinstance(params, Mapping) else params or ():
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if one is not None:
+                yield name, str(one).lower() if isinstance(one, bool) else str(one)

@@ -1,0 +1,347 @@
+"""The client that connectors are handed: verbs, credential, limits and tries together; it must not know a vendor."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random, SystemRandom
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.errors import RateLimited, Rejected, Retryable, VendorError
+from cxbridge.core.http.address import Base, Params, raw_path
+from cxbridge.core.http.auth import Grant
+from cxbridge.core.http.endpoint import Endpoint
+from cxbridge.core.http.limits import WHOLE, Budget, Limiter
+from cxbridge.core.http.reply import Reply
+from cxbridge.core.http.retry import Backoff, tries
+from cxbridge.core.http.tokens import Session, TokenStore
+from cxbridge.core.http.verdict import UNREADABLE, located, verdict
+from cxbridge.core.http.wire import Wire, open_http
+
+# The token endpoint has a limit of its own, apart from the API's.
+TOKEN_BUCKET = "token endpoint"  # noqa: S105 - the name of a bucket
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDone:
+    """One try of one request, for logs and metrics. `status` is None when no complete answer came."""
+
+    connection: str
+    method: str
+    path: str
+    status: int | None
+    seconds: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A request before it is sent; `reads` says that it cannot change anything."""
+
+    method: str
+    path: str
+    url: httpx.URL
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes | None = field(repr=False)
+    reads: bool
+
+    @property
+    def operation(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Client:
+    """Speaks to one connection; share it among threads. Errors say whether a write can have had an effect (`sent`).
+
+    `get` is tried again in line when it fails for the moment. Writes are tried again only when they certainly had no
+    effect, or, with `repeatable=True`, whenever that may help. Waiting longer than the endpoint's `page_wait` is left
+    to the caller: the error's `retry_at` says until when.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        connection: str,
+        clock: Clock,
+        tokens: TokenStore,
+        limiter: Limiter,
+        wire: Wire,
+        on_request: Callable[[RequestDone], None] | None,
+        random: Random,
+    ) -> None:
+        self._endpoint = endpoint
+        self._base = Base(httpx.URL(endpoint.base_url))
+        self._connection = connection
+        self._clock = clock
+        self._limiter = limiter
+        self._wire = wire
+        self._on_request = on_request
+        self._backoff = Backoff(clock, random)
+        self._session = Session(endpoint.auth, connection, clock, tokens)
+        self._server_clock: tuple[datetime, float] | None = None
+        self._closed = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client {self._connection}>"
+
+    def get(self, path: str, params: Params | None = None, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """Read. `path` is under the base URL or a whole URL of its origin; parameters that are None are left out."""
+        return self._send("GET", path, params, headers, None, repeatable=True)
+
+    def post(
+        self,
+        path: str,
+        json: Any = None,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+    ) -> Reply:
+        """Send a new thing. `repeatable`: doing it twice is as good as once, as with a search or a keyed write."""
+        return self._send("POST", path, params, headers, json, repeatable=repeatable)
+
+    def put(
+        self,
+        path: str,
+        json: Any = None,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+    ) -> Reply:
+        """Replace a thing."""
+        return self._send("PUT", path, params, headers, json, repeatable=repeatable)
+
+    def patch(
+        self,
+        path: str,
+        json: Any = None,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+    ) -> Reply:
+        """Change parts of a thing."""
+        return self._send("PATCH", path, params, headers, json, repeatable=repeatable)
+
+    def delete(
+        self,
+        path: str,
+        json: Any = None,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+    ) -> Reply:
+        """Remove a thing."""
+        return self._send("DELETE", path, params, headers, json, repeatable=repeatable)
+
+    @property
+    def now(self) -> datetime:
+        """The time by our clock, in UTC."""
+        return self._clock.now()
+
+    def server_now(self) -> datetime:
+        """Give the time by the vendor's clock, as its last reply told it; before the first reply, by ours."""
+        told = self._server_clock
+        if told is None:
+            return self._clock.now()
+        return told[0] + timedelta(seconds=self._clock.monotonic() - told[1])
+
+    def close(self) -> None:
+        """End all waiting and close the connections; calls under way fail as never sent, or when their answer came."""
+        self._closed.set()
+        self._wire.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        headers: Mapping[str, str] | None,
+        json: Any,
+        *,
+        repeatable: bool,
+    ) -> Reply:
+        ask = self._asked(method, path, params, headers, json)
+        if self._closed.is_set():
+            raise Retryable("the client is closed", connection=self._connection, operation=ask.operation, sent=False)
+        patience = _Patience(self._clock, self._endpoint.page_wait, self._closed)
+        doubt = False
+        number = 1
+        try:
+            for attempt in tries(self._backoff, harmless=repeatable, left=lambda: patience.left, sleep=patience.wait):
+                number = attempt.retry_state.attempt_number
+                with attempt:
+                    try:
+                        return self._attempt(ask, patience, number)
+                    except Retryable as error:
+                        doubt = doubt or error.sent
+                        raise
+        except VendorError as error:
+            if isinstance(error, Retryable):
+                # A try of unknown fate stays in doubt, however clearly a later one was refused.
+                error.sent = doubt and not ask.reads
+            if isinstance(error, RateLimited) and error.retry_at is None:
+                error.retry_at = self._clock.now() + timedelta(seconds=self._backoff.after(error, number))
+            located(error, self._connection, ask.operation)
+            raise
+        raise AssertionError("the last try neither answered nor failed")
+
+    def _attempt(self, ask: _Ask, patience: "_Patience", number: int) -> Reply:
+        def obtain(grant: Grant, fields: Mapping[str, object]) -> Reply:
+            return self._ask_token(grant, fields, patience, number)
+
+        credential = self._session.credential(obtain)
+        reply = self._exchange(ask, credential.headers, self._buckets(ask), patience, number)
+        # A credential that was refused had no effect, so that even a write may be sent again, once.
+        if reply.status == 401 and (renewed := self._session.renew(credential, obtain)) is not None:
+            reply = self._exchange(ask, renewed.headers, self._buckets(ask), patience, number)
+        error = verdict(reply, self._endpoint, safe=ask.reads)
+        if error is not None:
+            raise error
+        return reply
+
+    def _exchange(
+        self, ask: _Ask, proof: Mapping[str, str], buckets: tuple[str, ...] | None, patience: "_Patience", number: int
+    ) -> Reply:
+        request = self._wire.request(ask.method, ask.url, {**ask.headers, **_lower(proof)}, ask.content)
+        drawn = self._limiter.acquire(self._connection, buckets, patience.for_bucket)
+        started = self._clock.monotonic()
+        reply: Reply | None = None
+        try:
+            status, headers, body = self._wire.exchange(request)
+            ended = self._clock.monotonic()
+            reply = Reply(
+                ask.method,
+                ask.path,
+                status,
+                headers,
+                body,
+                self._clock.now(),
+                self._connection,
+                _request_id(headers.get(self._endpoint.request_id_header)),
+            )
+            if buckets != (TOKEN_BUCKET,) and reply.server_time is not None:
+                self._server_clock = (reply.server_time, ended)
+            return reply
+        finally:
+            hold = reply.retry_after if reply is not None and reply.status in (429, 503) else None
+            self._limiter.settle(self._connection, drawn, self._budgets(reply), hold)
+            if self._on_request is not None:
+                seconds = self._clock.monotonic() - started
+                status_seen = None if reply is None else reply.status
+                self._on_request(RequestDone(self._connection, ask.method, ask.path, status_seen, seconds, number))
+
+    def _ask_token(self, grant: Grant, fields: Mapping[str, object], patience: "_Patience", number: int) -> Reply:
+        url = httpx.URL(grant.token_url)
+        if grant.encoding == "json":
+            content, kind = msgspec.json.encode(fields), "application/json"
+        else:
+            content, kind = urlencode(fields).encode(), "application/x-www-form-urlencoded"
+        ask = _Ask("POST", raw_path(url), url, {"content-type": kind}, content, reads=False)
+        try:
+            return self._exchange(ask, {}, (TOKEN_BUCKET,), patience, number)
+        except Retryable as error:
+            error.sent = False  # whatever became of the token, the request it was for never left
+            raise located(error, self._connection, ask.operation) from error.__cause__
+
+    def _asked(
+        self, method: str, path: str, params: Params | None, headers: Mapping[str, str] | None, json: Any
+    ) -> _Ask:
+        try:
+            url = self._base.address(path, params)
+        except Rejected as error:
+            raise located(error, self._connection, method) from None
+        content = None if json is None else msgspec.json.encode(json)
+        kind = {} if content is None else {"content-type": "application/json"}
+        given = {**kind, **_lower(self._endpoint.headers), **_lower(headers or {})}
+        return _Ask(method, self._base.shown(url), url, given, content, reads=method == "GET")
+
+    def _buckets(self, ask: _Ask) -> tuple[str, ...] | None:
+        if self._endpoint.buckets is None:
+            return None
+        return (WHOLE, *self._endpoint.buckets(ask.method, ask.path))
+
+    def _budgets(self, reply: Reply | None) -> Iterable[Budget]:
+        if reply is None or self._endpoint.budgets is None:
+            return ()
+        try:
+            return tuple(self._endpoint.budgets(reply))
+        except UNREADABLE:
+            return ()  # limits are told by the way; a header in another form must not lose the answer
+
+
+class _Patience:
+    """How long one call may still wait in line."""
+
+    def __init__(self, clock: Clock, seconds: float, closed: threading.Event) -> None:
+        self._clock = clock
+        self._closed = closed
+        self.left = seconds
+
+    def wait(self, seconds: float) -> None:
+        self.left -= seconds
+        if self._clock.wait(seconds, self._closed):
+            raise Retryable("the client was closed while it waited", sent=False)
+
+    def for_bucket(self, seconds: float, bucket: str) -> None:
+        if seconds > self.left:
+            of = f"the budget {bucket}" if bucket != WHOLE else "the whole connection"
+            until = self._clock.now() + timedelta(seconds=seconds)
+            raise RateLimited(f"nothing is sent before the vendor allows it for {of}", retry_at=until, sent=False)
+        self.wait(seconds)
+
+
+def open_client(
+    endpoint: Endpoint,
+    *,
+    connection: str,
+    clock: Clock,
+    tokens: TokenStore,
+    limiter: Limiter | None = None,
+    read_only: bool = False,
+    transport: httpx.BaseTransport | None = None,
+    on_request: Callable[[RequestDone], None] | None = None,
+    random: Random | None = None,
+) -> Client:
+    """Open a client for one connection; nothing is sent yet.
+
+    Clients of the same connection should share `limiter` and `tokens`. With `read_only` no write can leave, only
+    requests for a token. `on_request` hears of every try, also of those for tokens, in the thread that made it.
+    """
+    token_url = endpoint.auth.token_url if isinstance(endpoint.auth, Grant) else None
+    http = open_http(transport, endpoint.timeout, read_only=read_only, token_url=token_url)
+    return Client(
+        endpoint,
+        connection=connection,
+        clock=clock,
+        tokens=tokens,
+        limiter=limiter or Limiter(clock),
+        wire=Wire(http, clock, timeout=endpoint.timeout, max_body=endpoint.max_body),
+        on_request=on_request,
+        random=random or SystemRandom(),
+    )
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _request_id(told: str | None) -> str | None:
+    return told if told and len(told) <= 100 and told.isascii() and told.isprintable() else None

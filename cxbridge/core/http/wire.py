@@ -1,0 +1,214 @@
+"""One exchange over the network: a request out, a complete and bounded answer back; it must not judge or repeat."""
+
+import logging
+import ssl
+import zlib
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.errors import Rejected, Retryable, WireFormat
+
+MIB = 1024 * 1024
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Text of a vendor compresses 10 to 30 times; far more is an attack. Small bodies may.
+STEEPEST = 200
+# A body may drip for this many time-outs in all before it counts as lost.
+DRIP = 4
+
+
+# Some servers take the method from here.
+_OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
+
+
+class WriteRefused(Rejected):
+    """A client that may only read was asked to write; nothing was sent."""
+
+    summary = "was not sent"
+
+
+class ReadOnlyTransport(httpx.BaseTransport):
+    """Lets nothing pass that could change something, except requests for a token.
+
+    A plan must never write: this is where that holds, whatever a connector does.
+    """
+
+    def __init__(self, inner: httpx.BaseTransport, token_url: str | None = None) -> None:
+        self._inner = inner
+        self._token_url = None if token_url is None else httpx.URL(token_url)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for_token = request.method == "POST" and request.url == self._token_url
+        if request.method not in SAFE_METHODS and not for_token:
+            raise WriteRefused("this client may only read")
+        if any(name in request.headers for name in _OVERRIDES):
+            raise WriteRefused("this client may only read, and the request asks for another method in a header")
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def open_http(
+    transport: httpx.BaseTransport | None, timeout: float, *, read_only: bool, token_url: str | None
+) -> httpx.Client:
+    """Open the connection pool of one client: no redirects, no cookies, nothing taken from the environment."""
+    for name in ("httpx", "httpcore"):
+        logger = logging.getLogger(name)
+        # They log whole URLs and the vendor's headers; what may be known goes through `on_request`.
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
+    # Idle connections are dropped early: a write over one that the vendor has just closed is a write of unknown fate.
+    limits = httpx.Limits(max_connections=10, max_keepalive_connections=10, keepalive_expiry=5.0)
+    inner = transport or httpx.HTTPTransport(limits=limits, trust_env=False)
+    return httpx.Client(
+        transport=ReadOnlyTransport(inner, token_url) if read_only else inner,
+        headers={"accept": "application/json", "accept-encoding": "gzip", "user-agent": "cxbridge"},
+        timeout=timeout,
+        follow_redirects=False,
+        trust_env=False,
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
+    )
+
+
+def sendable(value: str) -> bool:
+    """Tell whether a text can be the value of a header as it stands."""
+    return value.isascii() and value.isprintable() and value == value.strip()
+
+
+class Wire:
+    """Sends requests and reads answers whole, in bytes, within bounds."""
+
+    def __init__(self, http: httpx.Client, clock: Clock, *, timeout: float, max_body: int) -> None:
+        self._http = http
+        self._clock = clock
+        self._timeout = timeout
+        self._max_body = max_body
+
+    def request(self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None) -> httpx.Request:
+        """Make a request out of its parts.
+
+        Raises:
+            Rejected: when a header cannot be sent; the HTTP library would quote it in full.
+        """
+        if not all(sendable(value) for value in headers.values()):
+            raise Rejected("a header holds a line break or a letter outside ASCII")
+        return self._http.build_request(method, url, headers=dict(headers), content=content)
+
+    def exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        """Send once and give status, headers and the decompressed body.
+
+        Raises:
+            Retryable: when no complete answer came; `sent` is False when the request certainly never left.
+            WireFormat: when the answer is larger or more compressed than allowed.
+            WriteRefused: when this client may only read.
+        """
+        deadline = self._clock.monotonic() + self._timeout * DRIP
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                return response.status_code, response.headers, self._body(response, request.method, deadline)
+            finally:
+                response.close()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise Retryable(_unreachable(error), sent=False) from error
+        except httpx.TimeoutException as error:
+            raise Retryable("no answer in time") from error
+        except httpx.TransportError as error:
+            raise Retryable("the connection broke before the answer was complete") from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _body(self, response: httpx.Response, method: str, deadline: float) -> bytes:
+        declared = _length(response.headers)
+        if declared is not None and declared > self._max_body:
+            raise WireFormat(f"the answer is larger than {self._max_body // MIB} MiB")
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip"):
+            raise WireFormat("the answer is compressed in a way that was not asked for")
+        sink: _Plain | _Gunzip = _Gunzip(self._max_body) if "gzip" in encoding else _Plain(self._max_body)
+        stream = response.stream
+        if not isinstance(stream, httpx.SyncByteStream):
+            raise TypeError("the transport gave an asynchronous answer")
+        # Raw bytes, so that decompression happens here, within bounds.
+        for chunk in stream:
+            sink.take(chunk)
+            if self._clock.monotonic() > deadline:
+                raise Retryable("the answer came too slowly")
+        if (
+            declared is not None
+            and sink.received != declared
+            and method != "HEAD"
+            and response.status_code not in (204, 304)
+        ):
+            raise Retryable("the answer was cut short")
+        return sink.end()
+
+
+class _Plain:
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._parts: list[bytes] = []
+        self.received = 0
+
+    def take(self, chunk: bytes) -> None:
+        self.received += len(chunk)
+        if self.received > self._most:
+            raise WireFormat(f"the answer is larger than {self._most // MIB} MiB")
+        self._parts.append(chunk)
+
+    def end(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+class _Gunzip:
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._inflate = _gunzip()
+        self.received = 0
+
+    def take(self, chunk: bytes) -> None:
+        self.received += len(chunk)
+        try:
+            while chunk:
+                if self._inflate.eof:  # several gzip members in a row are one body (RFC 1952 §2.2)
+                    self._inflate = _gunzip()
+                part = self._inflate.decompress(chunk, self._most + 1 - self._size)
+                self._parts.append(part)
+                self._size += len(part)
+                if self._size > self._most:
+                    raise WireFormat(f"the answer is larger than {self._most // MIB} MiB")
+                if self._size > MIB and self._size > STEEPEST * self.received:
+                    raise WireFormat("the answer is compressed more than any text can be")
+                chunk = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+        except zlib.error as error:
+            raise Retryable("the compressed answer is broken") from error
+
+    def end(self) -> bytes:
+        if self.received and not self._inflate.eof:
+            raise Retryable("the compressed answer was cut short")
+        return b"".join(self._parts)
+
+
+def _gunzip() -> "zlib._Decompress":
+    return zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+
+def _length(headers: httpx.Headers) -> int | None:
+    told = headers.get("content-length", "")
+    return int(told) if told.isascii() and told.isdigit() and "transfer-encoding" not in headers else None
+
+
+def _unreachable(error: httpx.TransportError) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "the certificate of the vendor's host is not trusted: check the host's name and this machine's clock"
+        cause = cause.__cause__ or cause.__context__
+    return "the vendor cannot be reached: no connection was made"

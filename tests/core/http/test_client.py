@@ -1,0 +1,216 @@
+"""What goes out is what was asked for, to the connection's own host, and every try is reported."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+import respx
+from pydantic import SecretStr
+
+from cxbridge.core.clock import ManualClock
+from cxbridge.core.errors import Rejected, Retryable
+from cxbridge.core.http import Basic, Bearer, Endpoint, RequestDone
+
+from .conftest import BASE, START, Open, Vendor
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "url"),
+    [
+        ("/a", None, "/a"),
+        ("a", None, "/a"),
+        ("/a?x=1", None, "/a?x=1"),
+        ("/a?x=1", {"y": 2}, "/a?x=1&y=2"),
+        ("/a", {"after": None}, "/a"),
+        ("/a", {"page[size]": 100, "q": "a b&c"}, "/a?page%5Bsize%5D=100&q=a%20b%26c"),
+        ("/a", {"deep": True, "ids": [1, 2]}, "/a?deep=true&ids=1&ids=2"),
+        ("/a", [("id", 1), ("id", 2)], "/a?id=1&id=2"),
+        ("/a b/ü", None, "/a%20b/%C3%BC"),
+        ("/a%2Fb", None, "/a%2Fb"),
+        (f"{BASE}/a?cursor=x%3D%3D", None, "/a?cursor=x%3D%3D"),
+        (f"{BASE}:443/a#part", {"y": 1}, "/a?y=1"),
+        ("https://ACME.example/a", None, "/a"),
+        ("/a?next=https://other.example/", None, "/a?next=https://other.example/"),
+    ],
+)
+def test_addresses(connect: Open, vendor: Vendor, path: str, params: dict[str, object], url: str) -> None:
+    connect().get(path, params)
+    assert str(vendor.seen[0].url) == BASE + url
+
+
+def test_a_base_path_is_put_before_and_not_shown(connect: Open, vendor: Vendor) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def buckets(method: str, path: str) -> tuple[str, ...]:
+        seen.append((method, path))
+        return ()
+
+    client = connect(Endpoint(f"{BASE}/ex/jira/c-1/", buckets=buckets))
+    assert client.get("/rest/myself").path == "/rest/myself"
+    assert client.get(f"{BASE}/ex/jira/c-1/rest/next?startAt=50").path == "/rest/next"
+    assert client.get(f"{BASE}/oauth/resources").path == "/oauth/resources"
+    assert vendor.lines == ["GET /ex/jira/c-1/rest/myself", "GET /ex/jira/c-1/rest/next", "GET /oauth/resources"]
+    assert seen == [("GET", "/rest/myself"), ("GET", "/rest/next"), ("GET", "/oauth/resources")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://other.example/next?page=2",
+        "http://acme.example/next",
+        "https://acme.example:8443/next",
+        "https://acme.example.other.example/next",
+        "https://acme.example@other.example/next",
+        "https://user:word@acme.example/next",
+        "//other.example/next",
+        "ftp://acme.example/next",
+        "/things/../admin",
+        "/things/%2e%2e/admin",
+        "/things/\r\nX-Evil: 1",
+        "/things\\..\\admin",
+        "https://acme.example:port/next",
+    ],
+)
+def test_nothing_is_sent_where_the_credential_does_not_belong(connect: Open, vendor: Vendor, path: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        connect().get(path)
+    assert vendor.seen == []
+    assert str(caught.value).startswith("acme: GET was rejected: the ")
+    assert "page=2" not in str(caught.value)
+
+
+def test_a_foreign_next_page_is_named_with_its_reason(connect: Open) -> None:
+    with pytest.raises(Rejected, match=r"leads to other\.example .* because the credential would go there"):
+        connect().get("https://other.example/next")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://acme.example", "uses http"),
+        ("http://10.0.0.7", "uses http"),
+        ("http://localhost.example", "uses http"),
+        ("acme.example", "must begin with https"),
+        ("ftp://acme.example", "must begin with https"),
+        ("https://", "must begin with https"),
+        ("https://user:private@acme.example", "must not hold a user"),
+        ("https://acme.example/?token=private", "must not hold a user"),
+        ("https://acme.example:port", "is not a URL"),
+    ],
+)
+def test_a_base_url_must_be_safe(url: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told) as caught:
+        Endpoint(url)
+    assert "private" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost:80", "http://[::1]:80"])
+def test_http_is_for_this_machine(url: str) -> None:
+    assert Endpoint(url).base_url == url
+
+
+def test_http_elsewhere_needs_saying() -> None:
+    assert Endpoint("http://acme.example", allow_http=True).allow_http
+
+
+def test_headers(connect: Open, vendor: Vendor) -> None:
+    endpoint = Endpoint(BASE, auth=Basic("me/token", SecretStr("a-word")), headers={"X-One": "1", "accept": "text/csv"})
+    connect(endpoint).post("/a", {"n": 1}, headers={"Idempotency-Key": "k-1", "x-one": "2"})
+    sent = vendor.seen[0].headers
+    assert sent["authorization"] == "Basic bWUvdG9rZW46YS13b3Jk"
+    assert sent.get_list("x-one") == ["2"]
+    assert sent["accept"] == "text/csv"
+    assert sent["accept-encoding"] == "gzip"
+    assert sent["idempotency-key"] == "k-1"
+    assert sent["content-type"] == "application/json"
+
+
+def test_a_connector_cannot_replace_the_credential_by_a_header(connect: Open, vendor: Vendor) -> None:
+    connect().get("/a", headers={"AUTHORIZATION": "Bearer other-word"})
+    assert vendor.seen[0].headers.get_list("authorization") == ["Bearer a-word"]
+
+
+def test_a_header_that_cannot_be_sent_is_refused_without_showing_it(connect: Open, vendor: Vendor) -> None:
+    for value in ("private\r\nX-Evil: 1", "priväte", " private"):
+        with pytest.raises(Rejected) as caught:
+            connect().post("/a", {}, headers={"x-note": value})
+        assert "priv" not in str(caught.value)
+    assert vendor.seen == []
+
+
+@pytest.mark.parametrize("verb", ["post", "put", "patch", "delete"])
+def test_verbs(connect: Open, vendor: Vendor, verb: str) -> None:
+    call = getattr(connect(), verb)
+    call("/a", {"n": 1}, params={"x": 1})
+    call("/a")
+    assert [(r.method, str(r.url), r.content) for r in vendor.seen] == [
+        (verb.upper(), f"{BASE}/a?x=1", b'{"n":1}'),
+        (verb.upper(), f"{BASE}/a", b""),
+    ]
+    assert "content-type" not in vendor.seen[1].headers
+
+
+def test_cookies_are_not_kept(connect: Open, vendor: Vendor) -> None:
+    vendor.plays(httpx.Response(200, headers={"set-cookie": "session=word; Path=/"}))
+    client = connect()
+    client.get("/a")
+    client.get("/b")
+    assert "cookie" not in vendor.seen[1].headers
+
+
+def test_every_try_is_reported(connect: Open, vendor: Vendor) -> None:
+    vendor.plays(httpx.ConnectError("no"), httpx.Response(503), httpx.Response(200, json={}))
+    connect().get("/a?secret=1")
+    assert connect.done == [
+        RequestDone("acme", "GET", "/a", None, 0.0, 1),
+        RequestDone("acme", "GET", "/a", 503, 0.0, 2),
+        RequestDone("acme", "GET", "/a", 200, 0.0, 3),
+    ]
+
+
+def test_the_vendors_time_goes_on_between_replies(connect: Open, vendor: Vendor, clock: ManualClock) -> None:
+    client = connect()
+    assert client.server_now() == START == client.now
+    ten_behind = (START - timedelta(minutes=10)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    vendor.plays(httpx.Response(200, json={}, headers={"date": ten_behind}))
+    client.get("/a")
+    clock.advance(5)
+    assert client.server_now() == START - timedelta(minutes=10) + timedelta(seconds=5)
+    assert client.now == START + timedelta(seconds=5)
+
+
+def test_a_closed_client_sends_nothing(connect: Open, vendor: Vendor) -> None:
+    with connect() as client:
+        client.get("/a")
+    with pytest.raises(Retryable, match="closed") as caught:
+        client.post("/a")
+    assert not caught.value.sent
+    assert len(vendor.seen) == 1
+
+
+def test_closing_ends_a_wait(connect: Open, vendor: Vendor) -> None:
+    client = connect()
+
+    def close_then_fail(request: httpx.Request) -> httpx.Response:
+        client.close()
+        return httpx.Response(503)
+
+    vendor.plays(close_then_fail)
+    with pytest.raises(Retryable, match="closed while it waited") as caught:
+        client.put("/a", repeatable=True)
+    assert caught.value.sent, "the first try is still in doubt"
+    assert len(vendor.seen) == 1
+
+
+def test_through_the_real_transport(respx_mock: respx.MockRouter, connect: Open) -> None:
+    route = respx_mock.get(f"{BASE}/a", params={"x": "1"}).respond(200, json={"n": 7}, headers={"atl-traceid": "t-1"})
+    endpoint = Endpoint(BASE, auth=Bearer(SecretStr("a-word")), request_id_header="ATL-TraceId")
+    reply = connect(endpoint, transport=None).get("/a", {"x": 1})
+    assert reply.json() == {"n": 7}
+    assert reply.request_id == "t-1"
+    assert route.calls.last.request.headers["authorization"] == "Bearer a-word"
+
+
+def test_an_id_that_is_no_id_is_left_out(connect: Open, vendor: Vendor) -> None:
+    vendor.plays(httpx.Response(200, json={}, headers={"x-request-id": "x" * 101}))
+    assert connect().get("/a").request_id is None
