@@ -1,0 +1,75 @@
+"""Entry points to connectors: which plugins exist and what the enabled ones bring; imports no other."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+import pluggy
+
+from cxbridge.core import hookspecs
+from cxbridge.core.connector import Connector
+from cxbridge.core.errors import PluginError
+
+GROUP = "cxbridge.plugins"
+# The connectors that come with cxbridge; they enter through the same group as foreign ones.
+SHIPPED = "cxbridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin that is installed, enabled or not. `distribution` is the package that brings it."""
+
+    name: str
+    distribution: str
+    version: str
+    enabled: bool
+
+
+class Registry:
+    """The connectors of this process, by name. `broken` holds what went wrong with plugins that had to be left out."""
+
+    def __init__(
+        self, connectors: Mapping[str, type[Connector]], found: Iterable[Found], broken: Iterable[PluginError] = ()
+    ) -> None:
+        self.connectors = dict(connectors)
+        self.found = tuple(found)
+        self.broken = tuple(broken)
+
+    @classmethod
+    def load(cls, enable: Collection[str], available: Iterable[EntryPoint] | None = None) -> "Registry":
+        """Load the shipped plugins and those named in `enable`; others are listed by their metadata and never imported.
+
+        A plugin is code with our rights, so being installed is not enough to be run.
+
+        Raises:
+            PluginError: when an enabled plugin is not installed.
+        """
+        manager = pluggy.PluginManager("cxbridge")
+        manager.add_hookspecs(hookspecs)
+        found: list[Found] = []
+        broken: list[PluginError] = []
+        connectors: dict[str, type[Connector]] = {}
+        for point in sorted(entry_points(group=GROUP) if available is None else available, key=lambda p: p.name):
+            distribution = point.dist.name if point.dist else "unknown"
+            version = point.dist.version if point.dist else ""
+            enabled = distribution == SHIPPED or point.name in enable
+            found.append(Found(point.name, distribution, version, enabled))
+            if not enabled:
+                continue
+            try:
+                plugin = point.load()
+                manager.register(plugin, name=point.name)
+                manager.check_pending()
+                for connector in manager.subset_hook_caller(
+                    "cxbridge_connectors", [p for p in manager.get_plugins() if p is not plugin]
+                )():
+                    connectors |= {one.name: one for one in connector}
+            except Exception as error:  # noqa: BLE001  # whatever a foreign plugin raises must not stop the others
+                failure = PluginError(point.name, f"cannot be loaded ({type(error).__name__}: {error})")
+                failure.__cause__ = error
+                broken.append(failure)
+        missing = sorted(set(enable) - {one.name for one in found})
+        if missing:
+            installed = ", ".join(one.name for one in found) or "none"
+            raise PluginError(missing[0], f"is enabled in [plugins] but not installed; installed are: {installed}")
+        return cls(connectors, found, broken)
