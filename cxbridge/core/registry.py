@@ -15,6 +15,11 @@ GROUP = "cxbridge.plugins"
 SHIPPED = "cxbridge"
 
 
+def installed() -> Iterable[EntryPoint]:
+    """List the entry points of every installed plugin by their metadata; imports none."""
+    return entry_points(group=GROUP)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A plugin that is installed, enabled or not. `distribution` is the package that brings it."""
@@ -49,7 +54,7 @@ class Registry:
         found: list[Found] = []
         broken: list[PluginError] = []
         connectors: dict[str, type[Connector]] = {}
-        for point in sorted(entry_points(group=GROUP) if available is None else available, key=lambda p: p.name):
+        for point in sorted(installed() if available is None else available, key=lambda p: p.name):
             distribution = point.dist.name if point.dist else "unknown"
             version = point.dist.version if point.dist else ""
             enabled = distribution == SHIPPED or point.name in enable
@@ -63,13 +68,22 @@ class Registry:
                 for connector in manager.subset_hook_caller(
                     "cxbridge_connectors", [p for p in manager.get_plugins() if p is not plugin]
                 )():
-                    connectors |= {one.name: one for one in connector}
-            except Exception as error:  # noqa: BLE001  # whatever a foreign plugin raises must not stop the others
+                    _add(connectors, connector)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a foreign plugin raises must not stop the others
+                # Left registered, its wrong hooks would be found again at each plugin that follows.
+                manager.unregister(name=point.name)
                 failure = PluginError(point.name, f"cannot be loaded ({type(error).__name__}: {error})")
                 failure.__cause__ = error
                 broken.append(failure)
         missing = sorted(set(enable) - {one.name for one in found})
         if missing:
-            installed = ", ".join(one.name for one in found) or "none"
-            raise PluginError(missing[0], f"is enabled in [plugins] but not installed; installed are: {installed}")
+            there = ", ".join(one.name for one in found) or "none"
+            raise PluginError(missing[0], f"is enabled in [plugins] but not installed; installed are: {there}")
         return cls(connectors, found, broken)
+
+
+def _add(connectors: dict[str, type[Connector]], brought: Iterable[type[Connector]]) -> None:
+    fresh = {one.name: one for one in brought}
+    if taken := sorted(fresh.keys() & connectors.keys()):
+        raise ValueError(f"there is a connector {taken[0]!r} already")
+    connectors.update(fresh)

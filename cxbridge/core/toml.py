@@ -1,9 +1,14 @@
-"""Where things stand in a TOML file that a person wrote: each value's line and column; decides nothing."""
+"""Where things stand in a TOML file that a person wrote: each key's and value's line and column; decides nothing.
 
-from collections.abc import Sequence
+Columns count characters, a tab as one. Files may have Windows line ends and a byte order mark.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeGuard
 
 import toml_rs
 
@@ -11,127 +16,230 @@ from cxbridge.core.errors import Problem
 
 Path = tuple[str | int, ...]
 
+_KEY = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+')
+_ESCAPED = {"u": 6, "U": 10, "x": 4}
+# What the parser says → what to do about it.
+_REMEDIES = (
+    ("duplicate key", "it stands further up already: keep one of the two"),
+    ("string values must be quoted", 'a text stands in quotes: "…"'),
+    ("invalid basic string", 'close the text with " on the same line'),
+    ("invalid literal string", "close the text with ' on the same line"),
+    ("invalid multi-line basic string", 'close the text with """'),
+    ("invalid multi-line literal string", "close the text with '''"),
+    ("missing comma between array elements", "put a comma between the items, and ] behind the last"),
+    ("missing comma between key-value pairs", "put a comma between the entries, and } behind the last"),
+    ("key with no value", 'write it as key = "value"'),
+    ("invalid unquoted key", 'put a name with such characters in quotes: "…"'),
+    ("unexpected key or value", "begin a new line here, or put the whole text in quotes"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of one line; line and column count from 1. `quotes` is how many characters of quoting come first."""
+    """A stretch of one line; line and column count from 1."""
 
     line: int
     column: int
     length: int
-    quotes: int = 0
 
 
 class Source:
-    """One parsed file: `value` is the document; `key_span`, `value_span` and `inside` tell where a path stands."""
+    """One parsed file: `value` is the document; `key_span`, `value_span` and `inside` tell where a path stands.
+
+    Lists count from 0. A path that does not stand in the file is placed at the nearest table that does.
+    """
 
     def __init__(self, path: str, text: str, value: dict[str, Any], nodes: dict[str, Any]) -> None:
         self.path = path
         self.text = text
-        self.lines = text.splitlines()
+        self.lines = _lines(text)
         self.value = value
         self._nodes = nodes
+        # Line → first and last column of what must not be shown of it.
+        self._hidden: dict[int, list[tuple[int, int]]] = {}
 
     @classmethod
     def parse(cls, path: str, text: str) -> "Source | Problem":
         """Read TOML; a syntax error comes back as a problem with its place."""
+        text = text.removeprefix("\ufeff")
         try:
             document = toml_rs.load_with_metadata(text)
         except toml_rs.TOMLDecodeError as error:
-            lines = text.splitlines()
-            shown = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
-            told = [line.strip() for line in str(error.msg).splitlines() if line.strip()]
-            reason = told[-1] if told else "the text breaks off"
-            return Problem(path, error.lineno, error.colno, "CX001", f"this is not valid TOML: {reason}", shown)
+            return _syntax_problem(path, text, error)
         return cls(path, text, document.value, document.meta["nodes"])
+
+    def stands(self, path: Path) -> bool:
+        """Whether the file says anything at this path."""
+        found: Any = self.value
+        for part in path:
+            try:
+                found = found[part]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
 
     def key_span(self, path: Path) -> Span:
         """Tell where the key of `path` stands; for something in a list, where it begins."""
-        node = self._node(path)
-        if node is not None and "key_line" in node:
-            return _span(node["key_line"], node["key_col"])
-        if node is not None and _is_meta(node):
-            return _span(node["value_line"], node["value_col"])
-        return self._header(path)
+        while path:
+            node = self._node(path)
+            if _is_meta(node):
+                side = "key" if "key_line" in node else "value"
+                return self._span(node[f"{side}_line"], node[f"{side}_col"])
+            if path in self._headers:
+                return self._headers[path]
+            if node is not None and (first := self._first_line(node)):
+                # The front part of a dotted key has no place of its own.
+                shown = self.lines[first - 1]
+                return Span(first, len(shown) - len(shown.lstrip()) + 1, len(shown.split("=", 1)[0].strip()))
+            path = path[:-1]
+        return Span(1, 1, 1)
 
     def value_span(self, path: Path) -> Span:
-        """Tell where the value of `path` stands."""
+        """Tell where the value of `path` stands, its quotes included; of several lines, the first."""
         node = self._node(path)
-        if node is None or not _is_meta(node) or "value_line" not in node:
-            return self.key_span(path)
-        raw = node.get("value_raw", "")
-        quotes = 3 if raw.startswith(('"""', "'''")) else 1 if raw.startswith(('"', "'")) else 0
-        span = _span(node["value_line"], node["value_col"])
-        return Span(span.line, span.column, span.length, quotes)
+        if _is_meta(node) and "value_line" in node:
+            return self._span(node["value_line"], node["value_col"])
+        return self.key_span(path)
 
     def inside(self, path: Path, offset: int, length: int) -> Span:
         """Tell where a range of characters of a text value stands, in the file's own lines and columns."""
         span = self.value_span(path)
-        raw: str = (self._node(path) or {}).get("value_raw", "")
-        start = span.quotes
-        # TOML drops a line break right behind the opening quotes of a multi-line text.
-        if span.quotes == 3 and raw[3:5] == "\r\n":
-            start += 2
-        elif span.quotes == 3 and raw[3:4] == "\n":
-            start += 1
-        start = _escaped_offset(raw, start, offset) if raw.startswith('"') else start + offset
-        before = raw[:start]
+        raw = str((self._node(path) or {}).get("value_raw", ""))
+        origins = _origins(raw)
+        if not origins:
+            return span
+        first = origins[min(offset, len(origins) - 1)]
+        last = origins[min(offset + length, len(origins) - 1)]
+        before = raw[:first]
         breaks = before.count("\n")
-        column = start - before.rfind("\n") if breaks else span.column + start
-        return Span(span.line + breaks, column, max(1, length))
+        column = first - before.rfind("\n") if breaks else span.column + first
+        return Span(span.line + breaks, column, max(1, last - first))
+
+    def hide(self, path: Path) -> None:
+        """Show dots in the place of this value wherever its lines are shown."""
+        node = self._node(path)
+        if not _is_meta(node) or "value_line" not in node:
+            return
+        lines, columns = node["value_line"], node["value_col"]
+        first, last = (lines, lines) if isinstance(lines, int) else (lines[0], lines[-1])
+        start, end = (columns, columns) if isinstance(columns, int) else (columns[0], columns[-1])
+        for number in range(first, last + 1):
+            whole = len(self.lines[number - 1])
+            stretch = (start if number == first else 1, end if number == last else whole)
+            self._hidden.setdefault(number, []).append(stretch)
 
     def problem(self, span: Span, code: str, message: str, hint: str = "") -> Problem:
         """Make a problem that shows the offending line."""
         shown = self.lines[span.line - 1] if 0 < span.line <= len(self.lines) else ""
+        for start, end in self._hidden.get(span.line, ()):
+            shown = shown[: start - 1] + "•" * (end - start + 1) + shown[end:]
         return Problem(self.path, span.line, span.column, code, message, shown, max(1, span.length), hint)
 
     def _node(self, path: Path) -> dict[str, Any] | None:
         node: Any = self._nodes
         for part in path:
-            inner: Any = node.get("value") if isinstance(node, dict) and _is_meta(node) else node
+            inner: Any = node.get("value") if _is_meta(node) else node
             try:
                 node = inner[part]
             except (KeyError, IndexError, TypeError):
                 return None
         return node if isinstance(node, dict) else None
 
-    def _header(self, path: Path) -> Span:
-        # The parser keeps no position for a [table] header of its own.
-        names = [part for part in path if isinstance(part, str)]
-        while names:
-            title = ".".join(names)
-            for number, line in enumerate(self.lines, start=1):
-                bare = line.split("#", 1)[0].strip()
-                if bare in (f"[{title}]", f"[[{title}]]"):
-                    return Span(number, line.index("[") + 1, len(bare))
-            names.pop()
-        return Span(1, 1, 1)
+    def _span(self, line: Any, column: Any) -> Span:
+        first, last = (line, line) if isinstance(line, int) else (line[0], line[-1])
+        start, end = (column, column) if isinstance(column, int) else (column[0], column[-1])
+        if first == last:
+            return Span(first, start, end - start + 1)
+        return Span(first, start, max(1, len(self.lines[first - 1]) - start + 1))
+
+    @cached_property
+    def _headers(self) -> Mapping[Path, Span]:
+        """Where the names in `[table]` headers stand: the parser keeps no position for them."""
+        found: dict[Path, Span] = {}
+        newest: dict[Path, int] = {}
+        inside_values = {line for first, last in _stretches(self._nodes) for line in range(first + 1, last + 1)}
+        for number, line in enumerate(self.lines, start=1):
+            bare = line.lstrip()
+            if not bare.startswith("[") or number in inside_values:
+                continue
+            listed = bare.startswith("[[")
+            names = list(_header_names(line))
+            path: Path = ()
+            for at, (name, column, length) in enumerate(names, start=1):
+                path = (*path, name)
+                found.setdefault(path, Span(number, column, length))
+                if listed and at == len(names):
+                    newest[path] = newest.get(path, -1) + 1
+                if path in newest:
+                    path = (*path, newest[path])
+        return found
+
+    def _first_line(self, node: Any) -> int | None:
+        for inner in _below(node):
+            if _is_meta(inner):
+                line = inner.get("key_line", inner.get("value_line"))
+                return line if isinstance(line, int) else None
+            if (found := self._first_line(inner)) is not None:
+                return found
+        return None
 
 
-def _is_meta(node: dict[str, Any]) -> bool:
-    # A table's children may themselves be called key_line or value_line: then they are dicts, never numbers.
-    return any(isinstance(node.get(name), int | list | tuple) for name in ("key_line", "value_line"))
+class Placed(dict[str, Any]):
+    """A table of a file that remembers where it stands, for whoever finds out later what is wrong with it."""
+
+    def __init__(self, values: Mapping[str, Any], source: Source, path: Path) -> None:
+        super().__init__(values)
+        self.source = source
+        self.path = path
 
 
-def _span(line: Any, column: Any) -> Span:
-    if isinstance(line, int):
-        if isinstance(column, int):
-            return Span(line, column, 1)
-        return Span(line, column[0], column[1] - column[0] + 1)
-    return Span(line[0], column if isinstance(column, int) else column[0], 1)
+@dataclass(slots=True)
+class Problems:
+    """Collects what is wrong in one file, so that everything is told at once.
 
+    What follows from a value that was refused already is no news: `mute` its path.
+    """
 
-def _escaped_offset(raw: str, start: int, offset: int) -> int:
-    """Walk a basic string: an escape is longer in the file than in the value."""
-    at = start
-    for _ in range(offset):
-        if at >= len(raw):
-            break
-        step = 1
-        if raw[at] == "\\" and at + 1 < len(raw):
-            step = {"u": 6, "U": 10, "x": 4}.get(raw[at + 1], 2)
-        at += step
-    return at
+    source: Source
+    found: list[Problem] = field(default_factory=list)
+    muted: set[Path] = field(default_factory=set)
+
+    def at_key(self, path: Path, code: str, message: str, hint: str = "") -> None:
+        """Note a problem with a key."""
+        self._note(path, self.source.key_span(path), code, message, hint)
+
+    def at_value(self, path: Path, code: str, message: str, hint: str = "") -> None:
+        """Note a problem with a value."""
+        self._note(path, self.source.value_span(path), code, message, hint)
+
+    def inside(self, path: Path, offset: int, length: int, code: str, message: str, hint: str = "") -> None:
+        """Note a problem with some characters of a text value."""
+        self._note(path, self.source.inside(path, offset, length), code, message, hint)
+
+    def elsewhere(self, problem: Problem) -> None:
+        """Note a problem that stands in another file."""
+        self.found.append(problem)
+
+    def mute(self, path: Path) -> None:
+        """Say no more about what stands at this path and below it."""
+        self.muted.add(path)
+
+    def is_muted(self, path: Path) -> bool:
+        """Whether what stands at this path was refused already."""
+        return any(path[:end] in self.muted for end in range(len(path) + 1))
+
+    def touches(self, path: Path) -> bool:
+        """Whether something at this path, above it or below it was refused already."""
+        return self.is_muted(path) or any(one[: len(path)] == path for one in self.muted)
+
+    def sorted(self) -> tuple[Problem, ...]:
+        """Give all of them in the order of the file, each once."""
+        own = self.source.path
+        return tuple(sorted(dict.fromkeys(self.found), key=lambda one: (one.path != own, one.path, *_place(one))))
+
+    def _note(self, path: Path, span: Span, code: str, message: str, hint: str) -> None:
+        if not self.is_muted(path):
+            self.found.append(self.source.problem(span, code, message, hint))
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -140,26 +248,90 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"did you mean `{found[0]}`?" if found else ""
 
 
-@dataclass(slots=True)
-class Problems:
-    """Collects what is wrong in one file, so that everything is told at once."""
+def _place(problem: Problem) -> tuple[int, int, str]:
+    return problem.line, problem.column, problem.code
 
-    source: Source
-    found: list[Problem] = field(default_factory=list)
 
-    def at_key(self, path: Path, code: str, message: str, hint: str = "") -> None:
-        """Note a problem with a key."""
-        self.found.append(self.source.problem(self.source.key_span(path), code, message, hint))
+def _lines(text: str) -> list[str]:
+    # Not splitlines: TOML knows no line ends but these, and a text may hold others.
+    return [line.removesuffix("\r") for line in text.split("\n")]
 
-    def at_value(self, path: Path, code: str, message: str, hint: str = "") -> None:
-        """Note a problem with a value."""
-        self.found.append(self.source.problem(self.source.value_span(path), code, message, hint))
 
-    def inside(self, path: Path, offset: int, length: int, code: str, message: str, hint: str = "") -> None:
-        """Note a problem with some characters of a text value."""
-        self.found.append(self.source.problem(self.source.inside(path, offset, length), code, message, hint))
+def _syntax_problem(path: str, text: str, error: toml_rs.TOMLDecodeError) -> Problem:
+    # The parser's own line and column count bytes in places: its position is the only number to trust.
+    before = text.encode()[: error.pos].decode(errors="ignore")
+    line = before.count("\n") + 1
+    lines = _lines(text)
+    shown = lines[line - 1] if line <= len(lines) else ""
+    told = [one.strip() for one in str(error.msg).splitlines() if one.strip()]
+    reason = told[-1] if told else "the text breaks off"
+    hint = next((remedy for sign, remedy in _REMEDIES if reason.startswith(sign)), "")
+    if hint == _REMEDIES[1][1] and shown.rstrip().endswith("="):
+        reason, hint = "a value is missing here", "write one behind the ="
+    return Problem(
+        path, line, len(before) - before.rfind("\n"), "CX001", f"this is not valid TOML: {reason}", shown, 1, hint
+    )
 
-    def sorted(self) -> tuple[Problem, ...]:
-        """Give all of them in the order of the file, each once."""
-        unique = dict.fromkeys(self.found)
-        return tuple(sorted(unique, key=lambda problem: (problem.line, problem.column, problem.code)))
+
+def _is_meta(node: Any) -> TypeGuard[dict[str, Any]]:
+    # A table's children may themselves be called key_line or value_line: then they are dicts, never numbers.
+    return isinstance(node, dict) and any(
+        isinstance(node.get(name), int | list | tuple) for name in ("key_line", "value_line")
+    )
+
+
+def _below(node: Any) -> Iterable[Any]:
+    inner = node.get("value") if _is_meta(node) else node
+    if isinstance(inner, dict):
+        return list(inner.values())
+    return inner if isinstance(inner, list) else []
+
+
+def _stretches(node: Any) -> Iterator[tuple[int, int]]:
+    """First and last lines of the values that take several."""
+    for inner in _below(node):
+        line = inner.get("value_line") if _is_meta(inner) else None
+        if isinstance(line, list | tuple):
+            yield line[0], line[-1]
+        else:
+            yield from _stretches(inner)
+
+
+def _header_names(line: str) -> Iterator[tuple[str, int, int]]:
+    """The names of a `[table]` header, each with its column and length."""
+    at = len(line) - len(line.lstrip(" \t["))
+    while at < len(line) and (found := _KEY.match(line, at)):
+        word = found[0]
+        name = str(toml_rs.loads(f"x = {word}")["x"]) if word[0] in "\"'" else word
+        yield name, at + 1, len(word)
+        rest = line[found.end() :].lstrip(" \t")
+        if not rest.startswith("."):
+            return
+        at = len(line) - len(rest[1:].lstrip(" \t"))
+
+
+def _origins(raw: str) -> list[int]:
+    """For each character of a text value, where it begins in the file's spelling of it; its end comes last."""
+    quotes = 3 if raw.startswith(('"""', "'''")) else 1 if raw.startswith(('"', "'")) else 0
+    if not quotes:
+        return []
+    at, end = quotes, len(raw) - quotes
+    if quotes == 3:
+        # TOML drops a line break right behind the opening quotes.
+        at += 2 if raw.startswith("\r\n", at) else 1 if raw.startswith("\n", at) else 0
+    origins: list[int] = []
+    while at < end:
+        step = 1
+        if raw[at] == "\\" and raw[0] == '"':
+            if raw[at + 1] in " \t\r\n":
+                # The text goes on at the next character that is no blank.
+                at += 1
+                while at < end and raw[at] in " \t\r\n":
+                    at += 1
+                continue
+            step = _ESCAPED.get(raw[at + 1], 2)
+        elif raw.startswith("\r\n", at):
+            step = 2
+        origins.append(at)
+        at += step
+    return [*origins, end]

@@ -84,7 +84,10 @@ class Sandbox:
 
         Raises:
             OSError: a port is taken. Nothing is left listening.
+            RuntimeError: it is listening already.
         """
+        if self._thread is not None and self._thread.is_alive():
+            raise RuntimeError("the sandbox is running already")
         sockets: dict[str, socket.socket] = {}
         try:
             for name in self._apps:

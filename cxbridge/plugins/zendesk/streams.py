@@ -91,18 +91,24 @@ class Reading:
 
     def tickets(self, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
         """Read tickets as they changed, deletions among them, with the people, companies and teams around them."""
-        to_ticket: mapping.TicketMapping | None = None
+        make, labelled = mapping.TicketMapping(self.shape), False
         asked = {"include": INCLUDE, "per_page": self.per_page}
         for body in walks.by_cursor(client, TICKETS, envelopes.TicketExport, _after(cursor), self._first(), asked):
             cursor = {"after": body.after_cursor} if body.after_cursor else cursor
             refused: list[str] = []
-            rows = list(wire.read("ticket", wire.Ticket, body.tickets, refused))
-            if to_ticket is None and any(row.custom_status_id is not None for row, _ in rows):
-                to_ticket = mapping.TicketMapping(replace(self.shape, labels=walks.status_labels(client)))
-            make = to_ticket or mapping.TicketMapping(self.shape)
-            counts = {
-                one.ticket_id: one for one, _ in wire.read("metric set", wire.MetricSet, body.metric_sets, refused)
-            }
+            rows = wire.read("ticket", wire.Ticket, body.tickets, refused)
+            metrics = wire.read("metric set", wire.MetricSet, body.metric_sets, refused)
+            counts = {one.ticket_id: one for one, _ in metrics}
+            # One ticket after the other, so that what was decoded is gone at once: a page of it at a time would keep
+            # the collector of reference cycles busy.
+            entities: list[cx.AnyEntity] = []
+            raws: list[bytes] = []
+            for row, raw in rows:
+                if not labelled and row.custom_status_id is not None:
+                    shape = replace(self.shape, labels=walks.status_labels(client))
+                    make, labelled = mapping.TicketMapping(shape), True
+                entities.append(make(row, counts.get(row.id)))
+                raws.append(bytes(raw))
             people = [mapping.to_person(row) for row, _ in wire.read("user", wire.User, body.users, refused)]
             companies = wire.read("organization", wire.Organization, body.organizations, refused)
             teams = wire.read("group", wire.Group, body.groups, refused)
@@ -112,10 +118,10 @@ class Reading:
                 "groups": [mapping.to_team(row, self.shape) for row, _ in teams],
             }
             yield cx.Page(
-                [make(row, counts.get(row.id)) for row, _ in rows],
+                entities,
                 cursor=cursor,
                 beside={stream: found for stream, found in beside.items() if found},
-                raw=[bytes(raw) for _, raw in rows],
+                raw=raws,
                 refused=refused,
             )
 

@@ -1,0 +1,128 @@
+"""Reading the log of what changed; the log is written by `records` alone, and no row of it is ever altered."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from cxbridge.core.ledger import Change, Ref
+from cxbridge.core.store import schema
+from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.statements import chunks
+
+_changes = schema.changes.c
+_records = schema.records.c
+_whole = sa.select(
+    _changes.seq,
+    _records.connection,
+    _records.stream,
+    _records.key,
+    _records.kind,
+    _changes.op,
+    _changes.at,
+    _changes.before,
+).join(schema.records, _records.id == _changes.record)
+
+
+def after(tx: Tx, seq: int, limit: int) -> list[Change]:
+    """Read the changes behind `seq`, oldest first."""
+    return _read(tx.connection.execute(_whole.where(_changes.seq > seq).order_by(_changes.seq).limit(limit)))
+
+
+def last_seq(tx: Tx) -> int:
+    """Give the number of the newest change, 0 when there is none."""
+    return tx.connection.scalar(sa.select(sa.func.max(_changes.seq))) or 0
+
+
+def of(tx: Tx, ref: Ref, limit: int = 100) -> list[Change]:
+    """Read the changes of one record, newest first."""
+    record = tx.connection.scalar(sa.select(_records.id).where(_place(ref)))
+    if record is None:
+        return []
+    return _read(
+        tx.connection.execute(_whole.where(_changes.record == record).order_by(_changes.seq.desc()).limit(limit))
+    )
+
+
+def bodies_as_of(tx: Tx, wanted: Iterable[tuple[Ref, int]]) -> dict[tuple[Ref, int], bytes]:
+    """Give bodies as they were right after change `seq`, by (ref, seq); what had no body yet is left out.
+
+    A body as of a change is what the record's next change replaced, and the stored body where there is no next one.
+    """
+    pairs = list(dict.fromkeys(wanted))
+    found: dict[tuple[Ref, int], bytes] = {}
+    for some in chunks(pairs):
+        ids = _ids(tx, {ref for ref, _ in some})
+        followed = _next_changes(tx, [(ids[ref], seq) for ref, seq in some if ref in ids])
+        before = _befores(tx, set(followed.values()))
+        current = _bodies(tx, {ids[ref] for ref, seq in some if ref in ids and (ids[ref], seq) not in followed})
+        for ref, seq in some:
+            record = ids.get(ref)
+            if record is None:
+                continue
+            following = followed.get((record, seq))
+            body = current.get(record) if following is None else before.get(following)
+            if body is not None:
+                found[ref, seq] = body
+    return found
+
+
+def _place(ref: Ref) -> sa.ColumnElement[bool]:
+    return sa.and_(_records.connection == ref.connection, _records.stream == ref.stream, _records.key == ref.key)
+
+
+def _ids(tx: Tx, refs: set[Ref]) -> dict[Ref, int]:
+    keys: dict[tuple[str, str], list[str]] = {}
+    for ref in refs:
+        keys.setdefault((ref.connection, ref.stream), []).append(ref.key)
+    ids = {}
+    for (connection, stream), some in keys.items():
+        rows = tx.connection.execute(
+            sa.select(_records.key, _records.id).where(
+                _records.connection == connection, _records.stream == stream, _records.key.in_(some)
+            )
+        )
+        for key, record in rows:
+            ids[Ref(connection, stream, key)] = record
+    return ids
+
+
+def _next_changes(tx: Tx, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    if not pairs:
+        return {}
+    # Numbers alone, which the index holds: a busy record's later bodies are not read.
+    rows = tx.connection.execute(
+        sa.select(_changes.record, _changes.seq)
+        .where(_changes.record.in_({record for record, _ in pairs}), _changes.seq > min(seq for _, seq in pairs))
+        .order_by(_changes.seq)
+    )
+    later: dict[int, list[int]] = {}
+    for record, seq in rows:
+        later.setdefault(record, []).append(seq)
+    followed = {}
+    for record, seq in pairs:
+        following = next((number for number in later.get(record, ()) if number > seq), None)
+        if following is not None:
+            followed[record, seq] = following
+    return followed
+
+
+def _befores(tx: Tx, seqs: set[int]) -> dict[int, bytes | None]:
+    if not seqs:
+        return {}
+    rows = tx.connection.execute(sa.select(_changes.seq, _changes.before).where(_changes.seq.in_(seqs)))
+    return {row.seq: row.before for row in rows}
+
+
+def _bodies(tx: Tx, records: set[int]) -> dict[int, bytes]:
+    if not records:
+        return {}
+    rows = tx.connection.execute(sa.select(_records.id, _records.body).where(_records.id.in_(records)))
+    return {row.id: row.body for row in rows}
+
+
+def _read(rows: Iterable[Sequence[Any]]) -> list[Change]:
+    return [
+        Change(seq=row[0], ref=Ref(row[1], row[2], row[3]), kind=row[4], op=row[5], at=row[6], before=row[7])
+        for row in rows
+    ]

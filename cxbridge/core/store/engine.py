@@ -1,0 +1,195 @@
+"""Opening a database and giving out transactions, on SQLite and PostgreSQL alike; it knows no table."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.errors import ConfigError, CxbridgeError, StoreError
+from cxbridge.core.store import migrate, postgresql, sole, sqlite
+from cxbridge.core.store.failures import translated
+from cxbridge.core.store.turns import turn
+
+Dialect = Literal["sqlite", "postgresql"]
+
+
+class Tx:
+    """A transaction that is under way; its `connection` is for the modules of this package alone."""
+
+    __slots__ = ("connection", "dialect", "key", "writing")
+
+    def __init__(self, connection: Connection, dialect: Dialect, *, writing: bool, key: bytes | None) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.writing = writing
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """What an address comes to; nothing is connected yet."""
+
+    dialect: Dialect
+    path: Path | None
+    place: str
+    writers: Engine
+    readers: Engine
+    # Held by the process that writes, or closes what it wrote with.
+    turn: Callable[[], AbstractContextManager[None]]
+
+
+class Store:
+    """An opened database, shared by all threads. At any moment one thread of one process writes; any number read.
+
+    `writing` is False where the store was opened for reading alone.
+    """
+
+    def __init__(self, database: _Database, *, clock: Clock, key: bytes | None) -> None:
+        self.dialect: Dialect = database.dialect
+        self.path = database.path
+        self.place = database.place
+        self.clock = clock
+        self.writing = False
+        self._key = key
+        self._writers, self._readers = database.writers, database.readers
+        self._turn = database.turn
+        self._lock = threading.Lock()
+        self._writer: int | None = None
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls, url: str, *, clock: Clock, key: bytes | None = None, timeout: float = 5.0, writing: bool = True
+    ) -> "Store":
+        """Open `sqlite:///path` or `postgresql://…`, and make or upgrade its tables.
+
+        `key` seals what is secret. `timeout` is how many seconds a writer waits for the writer of another process.
+        With `writing=False` nothing is ever written, nor waited for, however many others write; only a store that has
+        no tables yet is made and opened as if for writing, since there is nobody it could disturb.
+
+        Raises:
+            ConfigError: the file, the address or the tables cannot be used by this program until a person acts.
+            StoreError: the database cannot be had now; the same call may work later. Also when it is to be read only and
+                its tables are older than this program's.
+        """
+        database = _database(url, timeout)
+        store = cls(database, clock=clock, key=key)
+        try:
+            with translated(store.place, opening=True):
+                if writing or not migrate.stands(database.readers, store.place):
+                    store.writing = True
+                    with database.turn():
+                        migrate.bring_up(database.writers, store.place)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Hold the only write transaction: commit at the end, roll back on any exception.
+
+        Raises:
+            StoreError: locked too long, full, lost; nothing of the transaction is stored. Only where the connection was
+                lost during the commit itself is that unknown.
+            RuntimeError: this thread is already writing, or the store was opened for reading.
+        """
+        if not self.writing:
+            raise RuntimeError("this store was opened for reading")
+        me = threading.get_ident()
+        if self._writer == me:
+            raise RuntimeError("a write transaction inside a write transaction would wait for itself")
+        with self._lock:
+            self._writer = me
+            try:
+                # The turn outlasts the commit: on SQLite that is when the log is folded into the file.
+                with self._turn(), self._transaction(self._writers, writing=True) as tx:
+                    yield tx
+            finally:
+                self._writer = None
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """Hold a snapshot, taken at the first query; it neither waits for writers nor makes them wait.
+
+        Raises:
+            StoreError: the database cannot be read now.
+        """
+        with self._transaction(self._readers, writing=False) as tx:
+            yield tx
+
+    @contextmanager
+    def alone(self, who: str) -> Iterator[None]:
+        """Be the one process that performs deliveries from this store; `who` is named to those who come second.
+
+        Raises:
+            StoreError: another process is.
+        """
+        if self.path is not None:
+            with sole.by_file(self.path.with_name(f"{self.path.name}.lock"), who):
+                yield
+            return
+        with translated(self.place), sole.by_server(self._readers):
+            yield
+
+    @contextmanager
+    def _transaction(self, engine: Engine, *, writing: bool) -> Iterator[Tx]:
+        if self._closed:
+            raise StoreError(f"{self.place} is closed: this program is ending")
+        with translated(self.place), engine.connect() as connection:
+            # Commits at the end, rolls back on any exception.
+            with connection.begin():
+                yield Tx(connection, self.dialect, writing=writing, key=self._key)
+
+    def close(self) -> None:
+        """Wait for the writer, then close every connection; a second call does nothing."""
+        with self._lock, ExitStack() as stack:
+            if self._closed:
+                return
+            self._closed = True
+            self._readers.dispose()
+            if self.writing:
+                # Whoever does not let go of the turn has connections of its own, so that ours is not the last.
+                with suppress(CxbridgeError):
+                    stack.enter_context(self._turn())
+            # Last: on SQLite the last connection to go folds the log into the file, which is a writer's task.
+            self._writers.dispose()
+
+
+def _database(url: str, timeout: float) -> _Database:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        # Neither the text nor the cause, which repeats it: it may hold a password.
+        raise ConfigError("the store's url is no database address: write sqlite:///path or postgresql://…") from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigError("the store must be a file: write sqlite:///path")
+        path = Path(parsed.database)
+        sqlite.ensure_file(path)
+        place = f"the store {path}"
+        return _Database(
+            "sqlite",
+            path,
+            place,
+            sqlite.engine(path, timeout=timeout, writer=True),
+            sqlite.engine(path, timeout=timeout, writer=False),
+            lambda: turn(sqlite.turn_of(path), timeout, place),
+        )
+    if backend in {"postgresql", "postgres"}:
+        return _Database(
+            "postgresql",
+            None,
+            f"the database {parsed.database or ''} at {parsed.host or 'the local socket'}",
+            postgresql.engine(parsed, timeout=timeout, writer=True),
+            postgresql.engine(parsed, timeout=timeout, writer=False),
+            nullcontext,  # the server keeps the writers apart
+        )
+    raise ConfigError(f"the store cannot be a {backend} database: write sqlite:///path or postgresql://…")

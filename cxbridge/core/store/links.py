@@ -1,0 +1,66 @@
+"""Which record here is which record there; a link is never deleted, it changes its state."""
+
+from typing import Literal
+
+import sqlalchemy as sa
+
+from cxbridge.core.ledger import Link, Ref
+from cxbridge.core.store import schema
+from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.statements import insert, row_of
+
+_links = schema.links.c
+_active = schema.among(_links.state, ("active",))
+
+
+def ensure(tx: Tx, link: Link) -> bool:
+    """Make a link active; True when it is new or was broken or removed before."""
+    statement = insert(tx.dialect, schema.links)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["left", "right", "relation"],
+        set_={"made_by": new.made_by, "made_at": new.made_at, "state": new.state},
+        where=~_active,
+    )
+    made = tx.connection.execute(statement, {**row_of(link), "state": "active"})
+    return made.rowcount > 0
+
+
+def mark(tx: Tx, link: Link, state: Literal["broken", "removed"]) -> bool:
+    """Say that a link holds no more; the row stays as evidence. True when it was active."""
+    done = tx.connection.execute(
+        sa.update(schema.links)
+        .where(_links.left == link.left, _links.right == link.right, _links.relation == link.relation, _active)
+        .values(state=state)
+    )
+    return done.rowcount > 0
+
+
+def of(tx: Tx, ref: Ref, relation: str | None = None, *, active_only: bool = True) -> list[Link]:
+    """Find the links of a record, on whichever side it stands, oldest first."""
+    query = sa.select(schema.links)
+    if relation is not None:
+        query = query.where(_links.relation == relation)
+    if active_only:
+        query = query.where(_active)
+    # One walk along an index per side; an OR over both would be left to the database's mood.
+    found = [
+        Link(**row)
+        for column in (_links.left, _links.right)
+        for row in tx.connection.execute(query.where(column == ref)).mappings()
+    ]
+    unique = {(link.left, link.right, link.relation): link for link in found}
+    return sorted(unique.values(), key=lambda link: (link.made_at, link.left, link.right))
+
+
+def find(tx: Tx, relation: str, limit: int = 1000, after: tuple[Ref, Ref] | None = None) -> list[Link]:
+    """Page through the active links of a relation in the order of their texts; `after` is the last pair seen."""
+    query = (
+        sa.select(schema.links)
+        .where(_links.relation == relation, _active)
+        .order_by(_links.left, _links.right)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(sa.tuple_(_links.left, _links.right) > sa.tuple_(*after, types=(_links.left.type,) * 2))
+    return [Link(**row) for row in tx.connection.execute(query).mappings()]

@@ -1,0 +1,1 @@
+"""One module per revision, `NNNN_what.py`; never changed after a release."""

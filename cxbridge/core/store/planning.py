@@ -1,0 +1,68 @@
+"""What the planner remembers besides runs: positions, fired schedules, counts; it decides nothing."""
+
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from cxbridge.core.ledger import Ref
+from cxbridge.core.store import schema
+from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.statements import ignoring, insert, replacing
+
+_positions = schema.positions.c
+_fires = schema.fires.c
+_tallies = schema.tallies.c
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something came to pass, and when and with which record it last did."""
+
+    n: int
+    at: datetime
+    ref: Ref | None = None
+
+
+def position(tx: Tx, name: str) -> int | None:
+    """Read how far the planner of that name has come in the change log."""
+    found: int | None = tx.connection.scalar(sa.select(_positions.seq).where(_positions.name == name))
+    return found
+
+
+def set_position(tx: Tx, name: str, seq: int) -> None:
+    """Move a planner's position; belongs in the commit of what it decided."""
+    tx.connection.execute(replacing(tx.dialect, schema.positions, "name"), {"name": name, "seq": seq})
+
+
+def fire(tx: Tx, schedule: str, due_at: datetime, now: datetime) -> bool:
+    """Note that a schedule fired for that due time; False when it already had."""
+    done = tx.connection.execute(
+        ignoring(tx.dialect, schema.fires, "schedule", "due_at"), {"schedule": schedule, "due_at": due_at, "at": now}
+    )
+    return done.rowcount > 0
+
+
+def last_fire(tx: Tx, schedule: str) -> datetime | None:
+    """Give the latest due time for which a schedule fired."""
+    found: datetime | None = tx.connection.scalar(
+        sa.select(sa.func.max(_fires.due_at)).where(_fires.schedule == schedule)
+    )
+    return found
+
+
+def tally(tx: Tx, recipe: str, what: str, *, at: datetime, ref: Ref | None = None, n: int = 1) -> None:
+    """Count something that a recipe met `n` times; keeps the time and the record of the last one."""
+    statement = insert(tx.dialect, schema.tallies)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["recipe", "what"], set_={"n": _tallies.n + new.n, "at": new.at, "ref": new.ref}
+    )
+    tx.connection.execute(statement, {"recipe": recipe, "what": what, "n": n, "at": at, "ref": ref})
+
+
+def tallies(tx: Tx, recipe: str) -> dict[str, Tally]:
+    """Read a recipe's counts."""
+    rows = tx.connection.execute(
+        sa.select(_tallies.what, _tallies.n, _tallies.at, _tallies.ref).where(_tallies.recipe == recipe)
+    )
+    return {what: Tally(n=n, at=at, ref=ref) for what, n, at, ref in rows}

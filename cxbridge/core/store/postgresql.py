@@ -1,0 +1,60 @@
+"""What is particular to PostgreSQL: its driver, and how connections are set up."""
+
+import importlib.util
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine
+
+from cxbridge.core.errors import ConfigError
+
+# The first half of the advisory lock that makes one writer of many processes; the second half is the schema.
+_LOCK = 0x63786272
+
+
+def engine(url: URL, *, timeout: float, writer: bool) -> Engine:
+    """Make the engine of the writers, or that of the readers.
+
+    Raises:
+        ConfigError: the driver is not installed.
+    """
+    if importlib.util.find_spec("psycopg") is None:
+        raise ConfigError("a postgresql:// store needs a driver: install cxbridge[postgres]")
+    query = {"fallback_application_name": "cxbridge", "connect_timeout": "10", **url.query}
+    made = sa.create_engine(
+        url.set(drivername="postgresql+psycopg", query=query),
+        pool_size=4 if writer else 8,
+        max_overflow=4 if writer else 56,
+        pool_pre_ping=True,
+        pool_timeout=timeout,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(made, "connect")
+    def _connect(connection: Any, record: Any) -> None:
+        _set_up(connection, timeout=timeout, writer=writer)
+
+    if writer:
+
+        @event.listens_for(made, "begin")
+        def _begin(connection: Connection) -> None:
+            # One writer at a time across processes, as on SQLite: `seq` then grows in the order of commits, which is
+            # what lets a planner remember one number; and reading before writing needs no further thought.
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))")
+
+    return made
+
+
+def _set_up(connection: Any, *, timeout: float, writer: bool) -> None:
+    from psycopg import IsolationLevel  # noqa: PLC0415 - the driver is an extra
+
+    connection.autocommit = True
+    if writer:
+        connection.execute(f"SET lock_timeout = {max(1, int(timeout * 1000))}")
+        # A frozen process must not hold the lock for ever.
+        connection.execute("SET idle_in_transaction_session_timeout = '60s'")
+        connection.execute("SET synchronous_commit = on")
+    connection.autocommit = False
+    connection.isolation_level = IsolationLevel.READ_COMMITTED if writer else IsolationLevel.REPEATABLE_READ
+    connection.read_only = not writer

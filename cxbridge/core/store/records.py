@@ -1,0 +1,341 @@
+"""Storing what was pulled, and reading it back; whether anything follows from a change is not decided here."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from cxbridge.core.ledger import Incoming, Record, Ref
+from cxbridge.core.store import schema
+from cxbridge.core.store.columns import to_micros
+from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.statements import chunks, fill, replacing, take_numbers
+
+Row = dict[str, Any]
+
+_records = schema.records.c
+_at_place = (_records.connection == sa.bindparam("connection"), _records.stream == sa.bindparam("stream"))
+_among_keys = _records.key.in_(sa.bindparam("keys", expanding=True))
+
+# What `apply` compares with; bodies stay where they are.
+_known = sa.select(_records.key, _records.id, _records.digest, _records.ordinal, _records.deleted).where(
+    *_at_place, _among_keys
+)
+_living_ids = sa.select(_records.id).where(*_at_place, _among_keys, ~_records.deleted)
+_whole = sa.select(
+    _records.connection,
+    _records.stream,
+    _records.key,
+    _records.kind,
+    _records.body,
+    _records.digest,
+    _records.ordinal,
+    _records.seen_at,
+    _records.deleted,
+    _records.source_key,
+)
+_by_keys = _whole.where(*_at_place, _among_keys)
+
+# The columns to set are those that the rows name besides `record`.
+_update = sa.update(schema.records).where(_records.id == sa.bindparam("record"))
+_log_replaced = sa.insert(schema.changes).from_select(
+    ["seq", "record", "op", "at", "before"],
+    sa.select(
+        sa.bindparam("seq", type_=schema.changes.c.seq.type),
+        _records.id,
+        sa.bindparam("op", type_=schema.changes.c.op.type),
+        sa.bindparam("at", type_=schema.changes.c.at.type),
+        _records.body,
+    ).where(_records.id == sa.bindparam("record")),
+)
+_new_record = (
+    "id",
+    "connection",
+    "stream",
+    "key",
+    "kind",
+    "source_key",
+    "digest",
+    "ordinal",
+    "deleted",
+    "seen_at",
+    "body",
+)
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page came to. The counts add up to the items of the page; `last_seq` is the newest of all changes.
+
+    `unchanged` includes what was refreshed or learnt without a change. `stale` are versions that were not stored
+    because a newer one is known, or is in the same page.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    stale: int = 0
+    last_seq: int = 0
+
+
+@dataclass(slots=True)
+class _Page:
+    """The rows that a page comes to, by statement."""
+
+    inserts: list[tuple[Any, ...]] = field(default_factory=list)
+    updates: list[Row] = field(default_factory=list)
+    touches: list[Row] = field(default_factory=list)
+    created: list[int] = field(default_factory=list)
+    replaced: list[Row] = field(default_factory=list)
+    new_raws: list[tuple[int, bytes]] = field(default_factory=list)
+    raws: list[Row] = field(default_factory=list)
+
+
+def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> Applied:
+    """Store a page and log what changed.
+
+    A version older than the stored one (by ordinal) is ignored. One with the stored digest changes nothing, though
+    where it is newer, its body, ordinal and payload replace the stored ones. Anything else is stored and logged as one
+    change with the body it replaced; coming back from deletion is `updated`. What is first heard of as deleted, and
+    what changes while deleted, is stored without a change. Of several versions in one page the newest counts, of
+    equally new ones the last.
+    """
+    newest = _newest(items)
+    known = _known_of(tx, connection, newest)
+    page = _Page()
+    micros = to_micros(at)
+    free = take_numbers(tx, "record", len(newest) - len(known))
+    stale = len(items) - len(newest)
+    unchanged = deleted = 0
+    for place, item in newest.items():
+        old = known.get(place)
+        if old is None:
+            _add(page, connection, item, free, micros)
+            unchanged += item.deleted
+            free += 1
+            continue
+        record, digest, ordinal, was_deleted = old
+        if item.ordinal < ordinal:
+            stale += 1
+            continue
+        if item.digest == digest and item.deleted == was_deleted:
+            unchanged += 1
+            if item.ordinal == ordinal:
+                continue
+            page.touches.append({"record": record, "ordinal": item.ordinal, "seen_at": at, "body": item.body})
+        else:
+            _replace(page, item, record, at)
+            if item.deleted and was_deleted:
+                unchanged += 1
+            else:
+                page.replaced.append({"record": record, "op": "deleted" if item.deleted else "updated", "at": at})
+                deleted += item.deleted
+        if item.raw is not None:
+            page.raws.append({"record": record, "raw": item.raw})
+    return Applied(
+        created=len(page.created),
+        updated=len(page.replaced) - deleted,
+        unchanged=unchanged,
+        deleted=deleted,
+        stale=stale,
+        last_seq=_write(tx, page, micros),
+    )
+
+
+def _newest(items: Sequence[Incoming]) -> dict[tuple[str, str], Incoming]:
+    newest: dict[tuple[str, str], Incoming] = {}
+    for item in items:
+        place = (item.stream, item.key)
+        other = newest.get(place)
+        if other is None or item.ordinal >= other.ordinal:
+            newest[place] = item
+    return newest
+
+
+def _known_of(
+    tx: Tx, connection: str, places: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, bytes, int, bool]]:
+    wanted: dict[str, list[str]] = {}
+    for stream, key in places:
+        wanted.setdefault(stream, []).append(key)
+    known = {}
+    for stream, keys in wanted.items():
+        for some in chunks(keys):
+            rows = tx.connection.execute(_known, {"connection": connection, "stream": stream, "keys": some})
+            for key, record, digest, ordinal, deleted in rows:
+                known[stream, key] = (record, digest, ordinal, deleted)
+    return known
+
+
+def _add(page: _Page, connection: str, item: Incoming, record: int, seen_at: int) -> None:
+    page.inserts.append(
+        (
+            record,
+            connection,
+            item.stream,
+            item.key,
+            item.kind,
+            item.source_key,
+            item.digest,
+            item.ordinal,
+            item.deleted,
+            seen_at,
+            item.body,
+        )
+    )
+    if item.raw is not None:
+        page.new_raws.append((record, item.raw))
+    if not item.deleted:
+        page.created.append(record)
+
+
+def _replace(page: _Page, item: Incoming, record: int, at: datetime) -> None:
+    page.updates.append(
+        {
+            "record": record,
+            "kind": item.kind,
+            "source_key": item.source_key,
+            "digest": item.digest,
+            "ordinal": item.ordinal,
+            "deleted": item.deleted,
+            "seen_at": at,
+            "body": item.body,
+        }
+    )
+
+
+def _write(tx: Tx, page: _Page, at: int) -> int:
+    first = take_numbers(tx, "change", len(page.replaced) + len(page.created))
+    for seq, row in enumerate(page.replaced, first):
+        row["seq"] = seq
+    first += len(page.replaced)
+    # The order matters: the log copies stored bodies before they are replaced, and points at records that exist.
+    for statement, rows in ((_log_replaced, page.replaced), (_update, page.updates), (_update, page.touches)):
+        if rows:
+            tx.connection.execute(statement, rows)
+    created = [(seq, record, "created", at) for seq, record in enumerate(page.created, first)]
+    fill(tx, schema.records, _new_record, page.inserts)
+    fill(tx, schema.changes, ("seq", "record", "op", "at"), created)
+    fill(tx, schema.payloads, ("record", "raw"), page.new_raws)
+    if page.raws:
+        tx.connection.execute(replacing(tx.dialect, schema.payloads, "record"), page.raws)
+    return first + len(created) - 1
+
+
+def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at: datetime) -> int:
+    """Mark records as deleted of which the vendor told only the key; gives how many were not deleted before.
+
+    Body and ordinal stay, so that any later version brings a record back.
+    """
+    living: list[int] = []
+    for some in chunks(sorted(set(keys))):
+        living += tx.connection.scalars(_living_ids, {"connection": connection, "stream": stream, "keys": some})
+    page = _Page(
+        updates=[{"record": record, "deleted": True, "seen_at": at} for record in living],
+        replaced=[{"record": record, "op": "deleted", "at": at} for record in living],
+    )
+    if living:
+        _write(tx, page, to_micros(at))
+    return len(living)
+
+
+def get(tx: Tx, ref: Ref) -> Record | None:
+    """Read one record, deleted or not."""
+    return get_many(tx, [ref]).get(ref)
+
+
+def get_many(tx: Tx, refs: Iterable[Ref]) -> dict[Ref, Record]:
+    """Read those of the records that exist, deleted or not."""
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for ref in refs:
+        wanted.setdefault((ref.connection, ref.stream), set()).add(ref.key)
+    found = {}
+    for (connection, stream), keys in wanted.items():
+        for some in chunks(sorted(keys)):
+            rows = tx.connection.execute(_by_keys, {"connection": connection, "stream": stream, "keys": some})
+            for record in _read(rows):
+                found[record.ref] = record
+    return found
+
+
+def by_source_key(tx: Tx, connection: str, source_key: str) -> list[Record]:
+    """Find records by the key that people say, the living first."""
+    rows = tx.connection.execute(
+        _whole.where(_records.connection == connection, _records.source_key == source_key).order_by(
+            _records.deleted, _records.stream, _records.key
+        )
+    )
+    return _read(rows)
+
+
+def scan(
+    tx: Tx,
+    *,
+    kinds: Collection[str] | None = None,
+    connection: str | None = None,
+    after: Ref | None = None,
+    limit: int = 1000,
+) -> list[Record]:
+    """Page through the records that are not deleted, in the order of their refs.
+
+    `after` is the last ref seen, and so one of `connection` where that is given.
+    """
+    query = _whole.where(~_records.deleted).order_by(_records.connection, _records.stream, _records.key).limit(limit)
+    if connection is not None:
+        query = query.where(_records.connection == connection)
+    if after is not None:
+        # Compares only what is left open above, else the index would be walked from its beginning each time.
+        free = ("connection", "stream", "key") if connection is None else ("stream", "key")
+        query = query.where(
+            sa.tuple_(*(_records[name] for name in free)) > sa.tuple_(*(getattr(after, name) for name in free))
+        )
+    if kinds is None:
+        return _read(tx.connection.execute(query))
+    # One walk along the index per kind: one query for all of them would have to sort everything they hold.
+    walks = [_read(tx.connection.execute(query.where(_records.kind == kind))) for kind in sorted(set(kinds))]
+    return list(islice(merge(*walks, key=lambda record: record.ref), limit))
+
+
+def count(tx: Tx) -> dict[tuple[str, str], int]:
+    """Count the records that are not deleted, per (connection, stream)."""
+    # By kind as well, which is the order of the index of the living; otherwise every row would be read.
+    rows = tx.connection.execute(
+        sa.select(_records.kind, _records.connection, _records.stream, sa.func.count())
+        .where(~_records.deleted)
+        .group_by(_records.kind, _records.connection, _records.stream)
+    )
+    counts: dict[tuple[str, str], int] = {}
+    for _, connection, stream, number in rows:
+        counts[connection, stream] = counts.get((connection, stream), 0) + number
+    return counts
+
+
+def raw(tx: Tx, ref: Ref) -> bytes | None:
+    """Read the vendor's own bytes of the stored version, where they were kept."""
+    found: bytes | None = tx.connection.scalar(
+        sa.select(schema.payloads.c.raw)
+        .join(schema.records, _records.id == schema.payloads.c.record)
+        .where(_records.connection == ref.connection, _records.stream == ref.stream, _records.key == ref.key)
+    )
+    return found
+
+
+def _read(rows: Iterable[Sequence[Any]]) -> list[Record]:
+    return [
+        Record(
+            ref=Ref(row[0], row[1], row[2]),
+            kind=row[3],
+            body=row[4],
+            digest=row[5],
+            ordinal=row[6],
+            seen_at=row[7],
+            deleted=row[8],
+            source_key=row[9],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,94 @@
+"""The executions of recipes, as rows; what a run does next is not decided here."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from cxbridge.core.ledger import ACTIVE_RUNS, Ref, Run, RunState
+from cxbridge.core.store import schema
+from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.statements import ignoring, row_of
+
+_runs = schema.runs.c
+_whole = sa.select(schema.runs)
+_save = sa.update(schema.runs).where(_runs.id == sa.bindparam("run"))
+
+
+def start(tx: Tx, run: Run) -> bool:
+    """Store a new run; False, and nothing stored, when its (recipe, part, once) has one already."""
+    # Not by row count: the PostgreSQL driver gives none for an insert whose id the server could make.
+    made = ignoring(tx.dialect, schema.runs, "recipe", "part", "once").returning(_runs.id)
+    return tx.connection.scalar(made, row_of(run)) is not None
+
+
+def save(tx: Tx, run: Run) -> None:
+    """Write a stored run anew.
+
+    Raises:
+        LookupError: no run of this id is stored.
+    """
+    row = row_of(run)
+    done = tx.connection.execute(_save, {**row, "run": row.pop("id")})
+    if not done.rowcount:
+        raise LookupError(f"run {run.id} is not stored")
+
+
+def get(tx: Tx, run_id: str) -> Run | None:
+    """Read one run."""
+    return next(iter(_read(tx.connection.execute(_whole.where(_runs.id == run_id)))), None)
+
+
+def find(
+    tx: Tx,
+    *,
+    recipe: str | None = None,
+    state: RunState | None = None,
+    subject: Ref | None = None,
+    limit: int = 100,
+) -> list[Run]:
+    """Read runs, newest first."""
+    query = _whole.order_by(_runs.id.desc()).limit(limit)
+    if recipe is not None:
+        query = query.where(_runs.recipe == recipe)
+    if state is not None:
+        query = query.where(_runs.state == state)
+    if subject is not None:
+        query = query.where(_runs.subject == subject)
+    return _read(tx.connection.execute(query))
+
+
+def active_for(tx: Tx, recipe: str, part: str, key: str) -> list[Run]:
+    """Read the runs of one key that still have something to do, oldest first."""
+    query = _whole.where(
+        _runs.recipe == recipe, _runs.part == part, _runs.key == key, schema.among(_runs.state, ACTIVE_RUNS)
+    )
+    return _read(tx.connection.execute(query.order_by(_runs.id)))
+
+
+def last_started(tx: Tx, recipe: str, part: str, once_prefix: str = "") -> datetime | None:
+    """Give when the latest run started whose `once` begins with that prefix."""
+    query = sa.select(sa.func.max(_runs.started_at)).where(_runs.recipe == recipe, _runs.part == part)
+    if once_prefix:
+        # A range, which the index of the unique key serves; the last code point stands for "and whatever follows".
+        query = query.where(_runs.once >= once_prefix, _runs.once < once_prefix + "\U0010ffff")
+    found: datetime | None = tx.connection.scalar(query)
+    return found
+
+
+def started_since(tx: Tx, recipe: str, part: str, since: datetime) -> int:
+    """Count the runs of a part that started at that time or later."""
+    query = sa.select(sa.func.count()).where(_runs.recipe == recipe, _runs.part == part, _runs.started_at >= since)
+    return int(tx.connection.scalar(query) or 0)
+
+
+def counts(tx: Tx) -> dict[tuple[str, RunState], int]:
+    """Count runs per (recipe, state)."""
+    rows = tx.connection.execute(
+        sa.select(_runs.recipe, _runs.state, sa.func.count()).group_by(_runs.recipe, _runs.state)
+    )
+    return {(recipe, state): number for recipe, state, number in rows}
+
+
+def _read(rows: sa.CursorResult[Any]) -> list[Run]:
+    return [Run(**row) for row in rows.mappings()]

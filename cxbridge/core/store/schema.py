@@ -1,0 +1,288 @@
+"""The tables, their keys and their indices; it runs no statement.
+
+Column names are the field names of the values in `cxbridge.core.ledger`, so that a row is a value's keyword arguments.
+Change a table only together with a new revision in `migrations/versions` and the number in `REVISION`.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES
+from cxbridge.core.store.columns import Blob, Json, Moment, Name, Number, RefText, Serial, Words
+
+# The newest revision in `migrations/versions`; revisions are numbered, so that "newer than this program" can be told.
+REVISION = "0001"
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def among(column: sa.ColumnElement[Any], values: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    """Compare with literals: a partial index is used only where the query spells its condition out."""
+    return column.in_([sa.literal_column(f"'{value}'") for value in values])
+
+
+def _partial(name: str, *columns: Any, where: sa.ColumnElement[bool]) -> sa.Index:
+    return sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+# Numbers given out by the writer: ids of records, `seq` of changes and of deliveries. None is used twice, even after
+# rows were removed: a planner's position stays true.
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("value", Number, nullable=False),
+)
+
+# `id` stands for the three texts in the tables below: their rows and indices stay small, their inserts sequential.
+records = sa.Table(
+    "records",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=False),
+    sa.Column("connection", Name, nullable=False),
+    sa.Column("stream", Name, nullable=False),
+    sa.Column("key", Name, nullable=False),
+    sa.Column("kind", Name, nullable=False),
+    sa.Column("source_key", Name),
+    sa.Column("digest", Blob, nullable=False),
+    sa.Column("ordinal", Number, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+    sa.Column("body", Blob, nullable=False),
+    sa.UniqueConstraint("connection", "stream", "key"),
+)
+# Scans go kind by kind in ref order, and counts group by (connection, stream): this index serves both. It
+# names `deleted`, which is false in all of it, because SQLite would read each row to see for itself.
+_partial(
+    "ix_records_living",
+    records.c.kind,
+    records.c.connection,
+    records.c.stream,
+    records.c.key,
+    records.c.deleted,
+    where=~records.c.deleted,
+)
+_partial(
+    "ix_records_source_key",
+    records.c.connection,
+    records.c.source_key,
+    where=records.c.source_key.is_not(None),
+)
+
+payloads = sa.Table(
+    "payloads",
+    metadata,
+    sa.Column("record", Serial, sa.ForeignKey("records.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column("raw", Blob, nullable=False),
+)
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("seq", Serial, primary_key=True, autoincrement=False),
+    sa.Column("record", Number, sa.ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("op", Name, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("before", Blob),
+    # A record's history in order, and "the next change of this record" for a body as of a change.
+    sa.Index(None, "record", "seq"),
+)
+
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("stream", Name, primary_key=True),
+    sa.Column("cursor", Json, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("pages", Number, nullable=False),
+    sa.Column("caught_up", Moment),
+)
+
+positions = sa.Table(
+    "positions",
+    metadata,
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("seq", Number, nullable=False),
+)
+
+fires = sa.Table(
+    "fires",
+    metadata,
+    sa.Column("schedule", Name, primary_key=True),
+    sa.Column("due_at", Moment, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+)
+
+tallies = sa.Table(
+    "tallies",
+    metadata,
+    sa.Column("recipe", Name, primary_key=True),
+    sa.Column("what", Name, primary_key=True),
+    sa.Column("n", Number, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("ref", RefText),
+)
+
+links = sa.Table(
+    "links",
+    metadata,
+    sa.Column("left", RefText, primary_key=True),
+    sa.Column("right", RefText, primary_key=True),
+    sa.Column("relation", Name, primary_key=True),
+    sa.Column("made_by", Name, nullable=False),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("state", Name, nullable=False),
+    # The key finds links from the left.
+    sa.Index(None, "right", "relation"),
+    # Paging through one relation.
+    sa.Index(None, "relation", "left", "right"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", Name, primary_key=True),
+    sa.Column("recipe", Name, nullable=False),
+    sa.Column("version", Name, nullable=False),
+    sa.Column("part", Name, nullable=False),
+    sa.Column("key", Name, nullable=False),
+    sa.Column("once", Name, nullable=False),
+    sa.Column("subject", RefText, nullable=False),
+    sa.Column("state", Name, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("results", Json, nullable=False),
+    sa.Column("context", Json, nullable=False),
+    sa.Column("reason", Words, nullable=False),
+    sa.Column("hops", sa.Integer, nullable=False),
+    sa.Column("wake_at", Moment),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+    sa.UniqueConstraint("recipe", "part", "once"),
+    # How many runs a recipe began within the hour.
+    sa.Index(None, "recipe", "part", "started_at"),
+    # Counting, and the newest runs of a recipe, in a state, of a record.
+    sa.Index(None, "recipe", "state"),
+    sa.Index(None, "recipe", "id"),
+    sa.Index(None, "state", "id"),
+    sa.Index(None, "subject", "id"),
+)
+# Nearly all runs are over: this holds only those that the planner still asks for.
+_partial("ix_runs_active", runs.c.recipe, runs.c.part, runs.c.key, runs.c.id, where=among(runs.c.state, ACTIVE_RUNS))
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", Name, primary_key=True),
+    # The order of being planned; ids sort by time only down to the millisecond.
+    sa.Column("seq", Number, nullable=False, unique=True),
+    sa.Column("run", Name, nullable=False),
+    sa.Column("recipe", Name, nullable=False),
+    sa.Column("step", Name, nullable=False),
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("connection", Name, nullable=False),
+    sa.Column("action", Name, nullable=False),
+    sa.Column("target", RefText),
+    sa.Column("inputs", Json, nullable=False),
+    sa.Column("marker", Name, nullable=False),
+    sa.Column("order_key", Name, nullable=False),
+    sa.Column("state", Name, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("looked", sa.Integer, nullable=False),
+    sa.Column("not_before", Moment, nullable=False),
+    sa.Column("sent_at", Moment),
+    sa.Column("settled_at", Moment),
+    sa.Column("error", Words, nullable=False),
+    sa.Column("error_code", Name, nullable=False),
+    sa.Column("hops", sa.Integer, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index(None, "run", "seq"),
+    sa.Index(None, "connection", "marker", "seq"),
+    # The limit of writes per hour.
+    sa.Index(None, "recipe", "sent_at"),
+    # Counting, and stepping from one connection with something planned to the next.
+    sa.Index(None, "state", "connection", "seq"),
+    # The newest deliveries of a recipe, in a state.
+    sa.Index(None, "recipe", "seq"),
+    sa.Index(None, "state", "seq"),
+)
+# The pusher's two questions, asked at every turn: what is open here, in order; and is anything older open under this
+# order key. Settled deliveries, which are nearly all, are in neither.
+_partial(
+    "ix_deliveries_open",
+    deliveries.c.connection,
+    deliveries.c.seq,
+    deliveries.c.not_before,
+    deliveries.c.state,
+    where=among(deliveries.c.state, OPEN_DELIVERIES),
+)
+_partial(
+    "ix_deliveries_open_key",
+    deliveries.c.connection,
+    deliveries.c.order_key,
+    deliveries.c.seq,
+    where=among(deliveries.c.state, OPEN_DELIVERIES),
+)
+
+receipts = sa.Table(
+    "receipts",
+    metadata,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("delivery", Name, nullable=False, index=True),
+    sa.Column("run", Name, nullable=False),
+    sa.Column("recipe", Name, nullable=False),
+    sa.Column("ref", RefText, nullable=False),
+    sa.Column("role", Name, nullable=False),
+    sa.Column("wrote", Json, nullable=False),
+    sa.Column("source_key", Words),
+    sa.Column("url", Words),
+    sa.Column("version", Words),
+    sa.Column("told", Words, nullable=False),
+    sa.Column("changed", sa.Boolean, nullable=False),
+    sa.Column("hops", sa.Integer, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("seen_seq", Number),
+    sa.Index(None, "ref", "id"),
+)
+
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("reason", Words, nullable=False),
+    sa.Column("hint", Words, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("sealed", Blob, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("value", Blob, nullable=False),
+)
+
+recipe_versions = sa.Table(
+    "recipe_versions",
+    metadata,
+    sa.Column("version", Name, primary_key=True),
+    sa.Column("recipe", Name, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)

@@ -1,0 +1,104 @@
+"""The small things that outlive a process: held connections, named values, the instance key, recipes' past texts."""
+
+import os
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from cxbridge.core.errors import ConfigError, StoreError
+from cxbridge.core.store import schema
+from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.sealing import is_sealed, seal, unseal
+from cxbridge.core.store.statements import ignoring, replacing
+
+_meta = schema.meta.c
+_pauses = schema.pauses.c
+_versions = schema.recipe_versions.c
+_INSTANCE_KEY = "the instance key"
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection held until a person acts; `hint` says what to do."""
+
+    connection: str
+    reason: str
+    hint: str
+    at: datetime
+
+
+def pause(tx: Tx, connection: str, reason: str, hint: str, at: datetime) -> bool:
+    """Hold a connection; the first reason stays until it is resumed. True when it was not held before."""
+    held = tx.connection.execute(
+        ignoring(tx.dialect, schema.pauses, "connection"),
+        {"connection": connection, "reason": reason, "hint": hint, "at": at},
+    )
+    return held.rowcount > 0
+
+
+def resume(tx: Tx, connection: str) -> bool:
+    """Let a connection go on; True when it was held."""
+    return tx.connection.execute(sa.delete(schema.pauses).where(_pauses.connection == connection)).rowcount > 0
+
+
+def pauses(tx: Tx) -> dict[str, Pause]:
+    """Read the held connections by name."""
+    rows = tx.connection.execute(sa.select(schema.pauses)).mappings()
+    return {row["connection"]: Pause(**row) for row in rows}
+
+
+def meta_get(tx: Tx, name: str) -> bytes | None:
+    """Read a small value that is kept under a name."""
+    found: bytes | None = tx.connection.scalar(sa.select(_meta.value).where(_meta.name == name))
+    return found
+
+
+def meta_set(tx: Tx, name: str, value: bytes | None) -> None:
+    """Keep a small value under a name; None forgets it."""
+    if value is None:
+        tx.connection.execute(sa.delete(schema.meta).where(_meta.name == name))
+    else:
+        tx.connection.execute(replacing(tx.dialect, schema.meta, "name"), {"name": name, "value": value})
+
+
+def instance_key(tx: Tx) -> bytes:
+    """Give the 32 random bytes that markers are made with.
+
+    They are made once, in a write transaction, and sealed if there is a key; what was kept unsealed is sealed then, too.
+
+    Raises:
+        ConfigError: it is sealed and the store was opened with another key, or none.
+        StoreError: it has not been made yet and this is no write transaction.
+    """
+    kept = meta_get(tx, _INSTANCE_KEY)
+    if kept is None:
+        if not tx.writing:
+            raise StoreError(
+                "the store has no instance key yet: it is made when the store is opened for writing, so start the "
+                "daemon or a pull first"
+            )
+        made = os.urandom(32)
+        meta_set(tx, _INSTANCE_KEY, made if tx.key is None else seal(tx.key, _INSTANCE_KEY, made))
+        return made
+    if not is_sealed(kept):
+        if tx.key is not None and tx.writing:
+            meta_set(tx, _INSTANCE_KEY, seal(tx.key, _INSTANCE_KEY, kept))
+        return kept
+    if tx.key is None:
+        raise ConfigError("the store's instance key is sealed: name the key file it was sealed with")
+    return unseal(tx.key, _INSTANCE_KEY, kept)
+
+
+def keep_recipe(tx: Tx, version: str, recipe: str, source: str, at: datetime) -> bool:
+    """Keep a recipe's text for the runs that begin under it; True when this version is new."""
+    kept = tx.connection.execute(
+        ignoring(tx.dialect, schema.recipe_versions, "version"),
+        {"version": version, "recipe": recipe, "source": source, "at": at},
+    )
+    return kept.rowcount > 0
+
+
+def recipe_source(tx: Tx, version: str) -> str | None:
+    """Read a recipe's text as it was in that version."""
+    found: str | None = tx.connection.scalar(sa.select(_versions.source).where(_versions.version == version))
+    return found

@@ -1,0 +1,99 @@
+"""Ways of writing that several tables share: numbers, upserts, inserts that may meet a row; no table's meaning."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cxbridge.core.store import schema
+from cxbridge.core.store.engine import Dialect, Tx
+
+T = TypeVar("T")
+AnyInsert = sqlite.Insert | postgresql.Insert
+
+# How many values one IN list holds: as many as the largest pages have records. SQLite takes 32,766 parameters.
+_CHUNK = 1000
+# How many rows one INSERT of `fill` holds, where there are that many; a few sizes, so that there are few texts to keep
+# prepared. At each statement Python's interpreter lock changes hands and is waited for again: with one per row, storing a
+# page would hardly overlap with reading the next.
+_BLOCKS = (1000, 50, 1)
+
+_counter = schema.counters.c
+_last = sa.select(_counter.value).where(_counter.name == sa.bindparam("which"))
+_move = (
+    sa.update(schema.counters)
+    .where(_counter.name == sa.bindparam("which"))
+    .values(value=_counter.value + sa.bindparam("count"))
+    .returning(_counter.value)
+)
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut a sequence into pieces that fit one statement."""
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
+
+
+def take_numbers(tx: Tx, name: str, count: int) -> int:
+    """Give the first of `count` numbers that nobody had before; with 0, the next number, which stays free.
+
+    There is one writer at a time, so that numbers grow in the order of commits.
+    """
+    if not count:
+        # Not moved by nothing: a transaction that stores nothing must have nothing to make durable.
+        return int(tx.connection.scalar(_last, {"which": name}) or 0) + 1
+    last = tx.connection.scalar(_move, {"which": name, "count": count})
+    if last is None:
+        tx.connection.execute(sa.insert(schema.counters), {"name": name, "value": count})
+        last = count
+    return int(last) - count + 1
+
+
+def insert(dialect: Dialect, table: sa.Table) -> AnyInsert:
+    """Begin an insert that can say what happens when it meets a row; its result counts the rows that were written."""
+    made = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    return made.execution_options(preserve_rowcount=True)
+
+
+@lru_cache(maxsize=64)
+def ignoring(dialect: Dialect, table: sa.Table, *keys: str) -> AnyInsert:
+    """Insert, or do nothing where a row with these keys is already there."""
+    return insert(dialect, table).on_conflict_do_nothing(index_elements=list(keys))
+
+
+@lru_cache(maxsize=64)
+def replacing(dialect: Dialect, table: sa.Table, *keys: str) -> AnyInsert:
+    """Insert, or overwrite all other columns of the row with these keys."""
+    statement = insert(dialect, table)
+    moved = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=moved)
+
+
+def fill(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert many rows of values as they lie in the table: times as microseconds, bytes as bytes.
+
+    Past SQLAlchemy's own machinery, which costs a page of records more than the database does.
+    """
+    begin = 0
+    for size in _BLOCKS:
+        end = len(rows) - (len(rows) - begin) % size
+        blocks = [tuple(chain.from_iterable(rows[start : start + size])) for start in range(begin, end, size)]
+        if blocks:
+            tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, size), blocks)
+        begin = end
+
+
+@lru_cache(maxsize=64)
+def _filling(dialect: Dialect, table: sa.Table, columns: tuple[str, ...], rows: int) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    row = f"({', '.join(['?' if dialect == 'sqlite' else '%s'] * len(columns))})"
+    return f'INSERT INTO "{table.name}" ({names}) VALUES {", ".join([row] * rows)}'  # noqa: S608  # names of our schema
+
+
+def row_of(value: msgspec.Struct) -> dict[str, Any]:
+    """Give a value's fields as a row, unconverted: the columns know how."""
+    return {name: getattr(value, name) for name in value.__struct_fields__}

@@ -1,0 +1,88 @@
+"""Reading the change log, and bodies as they were."""
+
+from datetime import timedelta
+
+import pytest
+
+from cxbridge.core.ledger import Change, Ref
+from cxbridge.core.store import changes, records
+
+ONE = Ref("desk", "tickets", "1")
+TWO = Ref("desk", "tickets", "2")
+
+
+@pytest.fixture
+def history(store, item, noon):
+    """Ticket 1: a, b, (refreshed), c; ticket 2: a, deleted; between them a task that is none of theirs."""
+    pages = [
+        [item("1", "a", 1)],
+        [item("2", "a", 1), item("t", stream="tasks", kind="task")],
+        [item("1", "b", 2)],
+        [item("1", "b", 3)],
+        [item("1", "c", 4), item("2", "gone", 2, deleted=True)],
+    ]
+    for number, page in enumerate(pages):
+        with store.write() as tx:
+            records.apply(tx, "desk", page, noon + timedelta(minutes=number))
+
+
+def test_nothing_yet(store):
+    with store.read() as tx:
+        assert changes.last_seq(tx) == 0
+        assert changes.after(tx, 0, 10) == []
+        assert changes.of(tx, ONE) == []
+
+
+@pytest.mark.usefixtures("history")
+class TestReading:
+    def test_after_is_in_order_and_bounded(self, store, noon):
+        with store.read() as tx:
+            everything = changes.after(tx, 0, 100)
+            assert [change.seq for change in everything] == [1, 2, 3, 4, 5, 6]
+            assert changes.after(tx, 2, 2) == everything[2:4]
+            assert changes.after(tx, 6, 100) == []
+            assert changes.last_seq(tx) == 6
+        assert everything[0] == Change(seq=1, ref=ONE, kind="ticket", op="created", at=noon, before=None)
+        assert {(change.ref.key, change.op, change.before) for change in everything[4:]} == {
+            ("1", "updated", b"1:b:3"),
+            ("2", "deleted", b"2:a:1"),
+        }
+
+    def test_of_one_record_newest_first(self, store):
+        with store.read() as tx:
+            assert [(change.op, change.before) for change in changes.of(tx, ONE)] == [
+                ("updated", b"1:b:3"),
+                ("updated", b"1:a:1"),
+                ("created", None),
+            ]
+            assert len(changes.of(tx, ONE, limit=2)) == 2
+
+    def test_bodies_as_of(self, store):
+        task = Ref("desk", "tasks", "t")
+        with store.read() as tx:
+            first, second, third = sorted(change.seq for change in changes.of(tx, ONE))
+            gone, created = (change.seq for change in changes.of(tx, TWO))
+            (only,) = (change.seq for change in changes.of(tx, task))
+            wanted = [(ref, seq) for ref in (ONE, TWO, task, Ref("x", "y", "z")) for seq in range(8)]
+            found = changes.bodies_as_of(tx, wanted + wanted)
+            assert changes.bodies_as_of(tx, []) == {}
+        assert found == {
+            # Between two changes of its own, a record is as it was after the former; before the first it has no body.
+            **{(ONE, seq): b"1:a:1" for seq in range(first, second)},
+            # A refresh without a change is part of what the change before it led to.
+            **{(ONE, seq): b"1:b:3" for seq in range(second, third)},
+            **{(ONE, seq): b"1:c:4" for seq in range(third, 8)},
+            **{(TWO, seq): b"2:a:1" for seq in range(created, gone)},
+            **{(TWO, seq): b"2:gone:2" for seq in range(gone, 8)},
+            **{(task, seq): b"t:text:1" for seq in range(only, 8)},
+        }
+
+
+def test_bodies_as_of_for_more_than_one_statement_holds(store, item, noon):
+    count = 1100
+    for text in ("a", "b"):
+        with store.write() as tx:
+            records.apply(tx, "desk", [item(str(n), text, ord(text)) for n in range(count)], noon)
+    wanted = [(Ref("desk", "tickets", str(n)), count) for n in range(count)]
+    with store.read() as tx:
+        assert changes.bodies_as_of(tx, wanted) == {pair: f"{pair[0].key}:a:97".encode() for pair in wanted}

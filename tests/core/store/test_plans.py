@@ -1,0 +1,78 @@
+"""The questions that are asked all the time are answered by an index on SQLite, however much is stored."""
+
+import pytest
+import sqlalchemy as sa
+
+from cxbridge.core.ledger import Ref
+from cxbridge.core.store import changes, outbox, receipts, records, runs
+
+ONE = Ref("desk", "tickets", "1")
+
+
+@pytest.fixture
+def plan(sqlite_store):
+    """Run a function and give SQLite's plans of its queries."""
+
+    def plan(function):
+        asked = []
+
+        def heard(connection, cursor, statement, parameters, context, many):
+            asked.append((statement, parameters))
+
+        with sqlite_store.read() as tx:
+            sa.event.listen(tx.connection, "before_cursor_execute", heard)
+            function(tx)
+            sa.event.remove(tx.connection, "before_cursor_execute", heard)
+            return [
+                row[3]
+                for statement, parameters in asked
+                for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            ]
+
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda tx, now: records.get(tx, ONE), "(connection=? AND stream=? AND key=?)"),
+        (lambda tx, now: records.by_source_key(tx, "desk", "1"), "ix_records_source_key"),
+        (lambda tx, now: records.scan(tx, kinds=["ticket"], after=ONE), "ix_records_living (kind=? AND (connection"),
+        (lambda tx, now: records.scan(tx, connection="desk", after=ONE), "(connection=? AND (stream,key)>(?,?))"),
+        (lambda tx, _: records.count(tx), "COVERING INDEX ix_records_living"),
+        (lambda tx, now: changes.after(tx, 1, 10), "SEARCH changes USING INTEGER PRIMARY KEY (rowid>?)"),
+        (lambda tx, now: runs.active_for(tx, "r", "steps", "k"), "ix_runs_active (recipe=? AND part=? AND key=?)"),
+        (lambda tx, now: runs.last_started(tx, "r", "steps", "k"), "(recipe=? AND part=? AND once>? AND once<?)"),
+        (lambda tx, now: runs.started_since(tx, "r", "steps", now), "COVERING INDEX ix_runs_recipe_part_started_at"),
+        (lambda tx, now: runs.find(tx, recipe="r"), "ix_runs_recipe_id"),
+        (lambda tx, now: runs.counts(tx), "COVERING INDEX ix_runs_recipe_state"),
+        (lambda tx, now: outbox.due(tx, "desk", now, 10), "ix_deliveries_open (connection=?)"),
+        (
+            lambda tx, now: outbox.due(tx, "desk", now, 10),
+            "ix_deliveries_open_key (connection=? AND order_key=? AND seq<?)",
+        ),
+        (lambda tx, now: outbox.connections_due(tx, now=now), "COVERING INDEX ix_deliveries_state_connection_seq"),
+        (lambda tx, now: outbox.by_marker(tx, "desk", "m"), "ix_deliveries_connection_marker_seq"),
+        (lambda tx, now: outbox.find(tx, recipe="r"), "ix_deliveries_recipe_seq"),
+        (lambda tx, now: outbox.sent_since(tx, "r", now), "COVERING INDEX ix_deliveries_recipe_sent_at"),
+        (lambda tx, now: receipts.of(tx, ONE), "ix_receipts_ref_id"),
+    ],
+)
+def test_an_index_serves(plan, noon, ask, index):
+    found = plan(lambda tx: ask(tx, noon))
+    assert any(index in step for step in found), found
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda tx, now: records.scan(tx, kinds=["ticket"], after=ONE),
+        lambda tx, now: records.scan(tx, after=ONE),
+        lambda tx, now: changes.after(tx, 1, 10),
+        lambda tx, now: outbox.due(tx, "desk", now, 10),
+        lambda tx, now: outbox.find(tx, state="dead"),
+        lambda tx, now: runs.find(tx, state="held"),
+    ],
+)
+def test_nothing_is_sorted_that_an_index_has_in_order(plan, noon, ask):
+    assert not any("TEMP B-TREE" in step for step in plan(lambda tx: ask(tx, noon)))
