@@ -163,7 +163,7 @@ class Stream:
     pages: Callable[[Client, Json], Iterator[Page]] | None = None
     order: Literal["changed", "scan"] = "changed"
     gaps: tuple[str, ...] = ()
-    every: float = 60.0
+    every: float = 0.0
     filled_by: str | None = None
 
 

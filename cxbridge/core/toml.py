@@ -105,11 +105,11 @@ class Source:
         """Tell where a range of characters of a text value stands, in the file's own lines and columns."""
         span = self.value_span(path)
         raw = str((self._node(path) or {}).get("value_raw", ""))
-        origins = _origins(raw)
-        if not origins:
+        letters = _letters(raw)
+        if not letters:
             return span
-        first = origins[min(offset, len(origins) - 1)]
-        last = origins[min(offset + length, len(origins) - 1)]
+        first = letters[min(offset, len(letters) - 1)][0]
+        last = letters[max(0, min(offset + length, len(letters)) - 1)][1]
         before = raw[:first]
         breaks = before.count("\n")
         column = first - before.rfind("\n") if breaks else span.column + first
@@ -120,9 +120,7 @@ class Source:
         node = self._node(path)
         if not _is_meta(node) or "value_line" not in node:
             return
-        lines, columns = node["value_line"], node["value_col"]
-        first, last = (lines, lines) if isinstance(lines, int) else (lines[0], lines[-1])
-        start, end = (columns, columns) if isinstance(columns, int) else (columns[0], columns[-1])
+        first, last, start, end = self._stretch(node["value_line"], node["value_col"])
         for number in range(first, last + 1):
             whole = len(self.lines[number - 1])
             stretch = (start if number == first else 1, end if number == last else whole)
@@ -146,11 +144,18 @@ class Source:
         return node if isinstance(node, dict) else None
 
     def _span(self, line: Any, column: Any) -> Span:
+        first, last, start, end = self._stretch(line, column)
+        return Span(first, start, max(1, (end if first == last else len(self.lines[first - 1])) - start + 1))
+
+    def _stretch(self, line: Any, column: Any) -> tuple[int, int, int, int]:
+        """First line and last, first column and last."""
         first, last = (line, line) if isinstance(line, int) else (line[0], line[-1])
         start, end = (column, column) if isinstance(column, int) else (column[0], column[-1])
-        if first == last:
-            return Span(first, start, end - start + 1)
-        return Span(first, start, max(1, len(self.lines[first - 1]) - start + 1))
+        # The parser counts bytes; people count letters.
+        return first, last, self._letters_before(first, start - 1) + 1, self._letters_before(last, end)
+
+    def _letters_before(self, line: int, bytes_: int) -> int:
+        return len(self.lines[line - 1].encode()[:bytes_].decode(errors="ignore"))
 
     @cached_property
     def _headers(self) -> Mapping[Path, Span]:
@@ -310,8 +315,8 @@ def _header_names(line: str) -> Iterator[tuple[str, int, int]]:
         at = len(line) - len(rest[1:].lstrip(" \t"))
 
 
-def _origins(raw: str) -> list[int]:
-    """For each character of a text value, where it begins in the file's spelling of it; its end comes last."""
+def _letters(raw: str) -> list[tuple[int, int]]:
+    """For each letter of a text value, where its spelling in the file begins and ends; an empty one stands for the end."""
     quotes = 3 if raw.startswith(('"""', "'''")) else 1 if raw.startswith(('"', "'")) else 0
     if not quotes:
         return []
@@ -319,12 +324,12 @@ def _origins(raw: str) -> list[int]:
     if quotes == 3:
         # TOML drops a line break right behind the opening quotes.
         at += 2 if raw.startswith("\r\n", at) else 1 if raw.startswith("\n", at) else 0
-    origins: list[int] = []
+    letters: list[tuple[int, int]] = []
     while at < end:
         step = 1
         if raw[at] == "\\" and raw[0] == '"':
             if raw[at + 1] in " \t\r\n":
-                # The text goes on at the next character that is no blank.
+                # The text goes on at the next letter that is no blank.
                 at += 1
                 while at < end and raw[at] in " \t\r\n":
                     at += 1
@@ -332,6 +337,6 @@ def _origins(raw: str) -> list[int]:
             step = _ESCAPED.get(raw[at + 1], 2)
         elif raw.startswith("\r\n", at):
             step = 2
-        origins.append(at)
+        letters.append((at, at + step))
         at += step
-    return [*origins, end]
+    return [*letters, (end, end)]

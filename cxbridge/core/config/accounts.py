@@ -29,6 +29,10 @@ def build(
 ) -> Connector | None:
     path: TomlPath = ("connections", name)
     kind = values.get("connector")
+    if not isinstance(kind, str) or kind not in registry.connectors:
+        # Nobody can tell which of these are secrets.
+        for key in values.keys() - {"connector"}:
+            problems.source.hide((*path, key))
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         problems.at_key(path, "CX013", f"the connection name {name!r} may hold a–z, 0–9, - and _ only")
         return None

@@ -159,6 +159,8 @@ def translate(
         path: TomlPath = (*base, *one["loc"])
         last = str(one["loc"][-1]) if one["loc"] else ""
         if one["type"] == "extra_forbidden":
+            # It may be a secret under a misspelt name.
+            problems.source.hide(path)
             problems.at_key(
                 path, "CX012", f"unknown setting `{last}`", nearest(last, _fields_at(model, one["loc"][:-1]))
             )

@@ -1,0 +1,256 @@
+"""The composition root: puts configuration, store, recipes, connections and the three verbs together; decides nothing itself."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from cxbridge.core.clock import Clock, SystemClock
+from cxbridge.core.config import Configuration
+from cxbridge.core.connector import Identity
+from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredTokens, no_probe
+from cxbridge.core.engine.plan import Planned, Planner
+from cxbridge.core.engine.pull import OnPage, Pulled, pull
+from cxbridge.core.engine.push import Pusher
+from cxbridge.core.engine.settle import OnSettled, Pushed
+from cxbridge.core.engine.steps import Stepper
+from cxbridge.core.engine.sweep import Sweeper
+from cxbridge.core.errors import ConfigError, PluginError, RecipeError, Unauthorized
+from cxbridge.core.http import RequestDone
+from cxbridge.core.ledger import Run
+from cxbridge.core.recipes.load import load_folder, load_text
+from cxbridge.core.recipes.model import Recipe
+from cxbridge.core.store import SealedTokens, Store, keyfile, runs, state
+
+
+@dataclass(slots=True)
+class Library:
+    """The recipes of the folder as they are now, and older versions for runs that began under them."""
+
+    configuration: Configuration
+    connections: Mapping[str, Connection]
+    store: Store
+    recipes: tuple[Recipe, ...] = ()
+    errors: tuple[RecipeError, ...] = ()
+    _stamp: tuple[tuple[str, int, int], ...] = ()
+    _pinned: dict[str, Recipe | None] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def refresh(self) -> bool:
+        """Load the folder again when a file in it changed; True when it did."""
+        folder = self.configuration.recipes_dir
+        stamp = tuple(
+            (file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.glob("*.toml"))
+        )
+        with self._lock:
+            if stamp == self._stamp and self._stamp:
+                return False
+            loaded = load_folder(folder, self.connections, self.configuration.settings.recipes.inputs)
+            self._stamp = stamp
+            self.recipes, self.errors = loaded.recipes, loaded.errors
+            return True
+
+    def get(self, name: str) -> Recipe | None:
+        """Give a recipe by its id."""
+        return next((one for one in self.recipes if one.id == name), None)
+
+    def of_run(self, run: Run) -> Recipe | None:
+        """Give the recipe in the version that began a run; `None` when that version cannot be had any more."""
+        current = self.get(run.recipe)
+        if current is not None and current.version == run.version:
+            return current
+        with self._lock:
+            if run.version not in self._pinned:
+                self._pinned[run.version] = self._stored(run)
+            pinned = self._pinned[run.version]
+        if pinned is not None and current is not None and current.stage == "paused":
+            return replace(pinned, stage="paused")
+        return pinned
+
+    def _stored(self, run: Run) -> Recipe | None:
+        with self.store.read() as tx:
+            source = state.recipe_source(tx, run.version)
+        if source is None:
+            return None
+        inputs = self.configuration.settings.recipes.inputs.get(run.recipe, {})
+        try:
+            return replace(
+                load_text(run.recipe, f"{run.recipe}@{run.version}", source, self.connections, inputs),
+                version=run.version,
+            )
+        except RecipeError:
+            return None
+
+
+class Bridge:
+    """One opened cxbridge: store, connections, recipes and verbs. Close it, or use it in a `with` block.
+
+    `read_only` gives clients a transport that refuses every unsafe method. `writing=False` is for looking only: the store is not
+    written to, and a daemon beside it is not disturbed. `probe` is told each boundary the engine reaches.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        clock: Clock | None = None,
+        read_only: bool = False,
+        writing: bool = True,
+        probe: Probe = no_probe,
+        on_request: Callable[[RequestDone], None] | None = None,
+        on_settled: OnSettled | None = None,
+    ) -> None:
+        self.configuration = configuration
+        self.clock = clock or SystemClock()
+        self.read_only = read_only
+        self.probe = probe
+        self.broken: list[PluginError] = list(configuration.registry.broken)
+        self.connections: dict[str, Connection] = {}
+        for name, connector in configuration.connections.items():
+            try:
+                self.connections[name] = Connection.of(name, connector)
+            except PluginError as error:
+                self.broken.append(error)
+        key = keyfile.load_or_create(configuration.key_file)
+        self.store = Store.open(configuration.store_url, clock=self.clock, key=key, writing=writing)
+        try:
+            self.clients = Clients(
+                self.connections,
+                self.clock,
+                StoredTokens(SealedTokens(self.store, key)),
+                read_only=read_only,
+                on_request=on_request,
+            )
+            self.library = Library(configuration, self.connections, self.store)
+            self.library.refresh()
+            with self.store.write() if self.store.writing else self.store.read() as tx:
+                instance = state.instance_key(tx)
+            self.stepper = Stepper(self.connections, instance)
+            self.planner = Planner(self.store, self.stepper, self.clock, self.library.of_run, probe)
+            self.sweeper = Sweeper(self.store, self.planner, self.clock)
+            self.pusher = Pusher(self.store, self.stepper, self.clock, self.library.of_run, probe, on_settled)
+        except BaseException:
+            self.store.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close clients and store."""
+        self.clients.close()
+        self.store.close()
+
+    # -- the verbs -------------------------------------------------------------------------------------------------
+
+    def check(self, name: str) -> Identity:
+        """Ask a connection's vendor whether the credential works; a pause for a bad credential ends when it does.
+
+        Raises:
+            VendorError: as the connector found it.
+        """
+        connection = self.connection(name)
+        found = connection.connector.check(self.clients.of(name))
+        with self.store.write() as tx:
+            state.resume(tx, name)
+        return found
+
+    def pull(
+        self,
+        connection: str,
+        stream: str,
+        *,
+        on_page: OnPage | None = None,
+        stop: threading.Event | None = None,
+    ) -> Pulled:
+        """Pull one stream. A refused credential pauses the connection, and is raised.
+
+        Raises:
+            VendorError: as the vendor or its way failed. ConfigError: when there is no such stream.
+        """
+        found = self.connection(connection)
+        if stream not in found.streams:
+            raise ConfigError(f"connection {connection} has no stream {stream}; it has {', '.join(found.streams)}")
+        try:
+            return pull(
+                self.store,
+                found,
+                found.streams[stream],
+                self.clients.of(connection),
+                self.clock,
+                on_page=on_page,
+                probe=self.probe,
+                stop=stop,
+            )
+        except Unauthorized as error:
+            with self.store.write() as tx:
+                state.pause(
+                    tx,
+                    connection,
+                    str(error),
+                    f"mend the credential, then: cxbridge connections check {connection}",
+                    self.clock.now(),
+                )
+            raise
+
+    def plan(self, on_batch: Callable[[Planned], None] | None = None) -> Planned:
+        """Let all changes meet all recipes; fire what is due."""
+        self.library.refresh()
+        planned = self.planner.plan(self.library.recipes, on_batch)
+        swept = self.sweeper.sweep(self.library.recipes)
+        # A sweep looks at what the feed has shown already: counting it again would tell every subject twice.
+        swept.considered, swept.stopped = 0, {}
+        planned.add(swept)
+        return planned
+
+    def push(self, connection: str, stop: threading.Event | None = None) -> Pushed:
+        """Perform what is due for one connection."""
+        return self.pusher.push(self.connection(connection), self.clients.of(connection), stop)
+
+    # -- looking things up -----------------------------------------------------------------------------------------
+
+    def connection(self, name: str) -> Connection:
+        """Give a connection by name.
+
+        Raises:
+            ConfigError: when there is none, naming those that there are.
+        """
+        found = self.connections.get(name)
+        if found is None:
+            known = ", ".join(self.connections) or "none"
+            raise ConfigError(f"there is no connection {name!r}; there are: {known}")
+        return found
+
+    def streams(self, connection: str | None = None) -> list[tuple[str, str]]:
+        """List what can be pulled: reference streams first, then those whose entities refer to them."""
+        names: Sequence[str] = [connection] if connection else list(self.connections)
+        return [
+            (name, stream.name)
+            for name in names
+            for stream in self.connection(name).streams.values()
+            if stream.pages is not None
+        ]
+
+    def recipe(self, name: str) -> Recipe:
+        """Give a recipe by id.
+
+        Raises:
+            RecipeError: when its file has problems. ConfigError: when there is no such file.
+        """
+        found = self.library.get(name)
+        if found is not None:
+            return found
+        for error in self.library.errors:
+            if Path(error.path).stem == name:
+                raise error
+        known = ", ".join(one.id for one in self.library.recipes) or "none"
+        raise ConfigError(f"there is no recipe {name!r} in {self.configuration.recipes_dir}; there are: {known}")
+
+    def run(self, run_id: str) -> Run | None:
+        """Give a run by id."""
+        with self.store.read() as tx:
+            return runs.get(tx, run_id)

@@ -1,0 +1,188 @@
+"""The daemon: keeps pull, plan and push going by alarms and nudges, and ends in order; does none of the work itself."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+
+from cxbridge.core.engine.bridge import Bridge
+from cxbridge.core.engine.jobs import Board
+from cxbridge.core.engine.plan import Planned
+from cxbridge.core.engine.pull import Pulled
+from cxbridge.core.engine.settle import Pushed
+from cxbridge.core.errors import CxbridgeError, Retryable, Unauthorized, VendorError
+from cxbridge.core.store import outbox, state
+
+_log = structlog.get_logger("cxbridge")
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Who is told what the daemon does; the command line draws from it. All calls come from worker threads."""
+
+    pulled: Callable[[Pulled], None] = lambda _: None
+    planned: Callable[[Planned], None] = lambda _: None
+    pushed: Callable[[str, Pushed], None] = lambda _name, _: None
+    failed: Callable[[str, CxbridgeError], None] = lambda _job, _: None
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Runs a bridge until told to stop. APScheduler is the alarm clock and keeps nothing: what is due is read from the store."""
+
+    bridge: Bridge
+    watcher: Watcher = field(default_factory=Watcher)
+    stop: threading.Event = field(default_factory=threading.Event)
+    _board: Board | None = None
+    _alarm: BackgroundScheduler | None = None
+    _broken: set[str] = field(default_factory=set)
+
+    def start(self) -> None:
+        """Recover what was under way when the last process ended, then set everything going."""
+        recovered = self.bridge.pusher.recover()
+        if recovered:
+            _log.warning("recover.unknown", deliveries=recovered, told="were under way when the last process ended")
+        self._tell_broken()
+        for broken in self.bridge.broken:
+            _log.error("plugin.off", problem=str(broken))
+        self._board = Board(self._run, self.bridge.configuration.settings.daemon.workers)
+        self._board.start()
+        self._alarm = BackgroundScheduler(timezone="UTC")
+        self._alarm.start()
+        self._board.nudge("plan")
+        for connection in self.bridge.connections:
+            self._board.nudge(f"push:{connection}")
+        for connection, stream in self.bridge.streams():
+            self._board.nudge(f"pull:{connection}/{stream}")
+
+    def nudge(self, job: str) -> None:
+        """Ask for a job now: `pull:CONNECTION/STREAM`, `plan`, `push:CONNECTION`."""
+        if self._board is not None:
+            self._board.nudge(job)
+
+    def idle(self) -> bool:
+        """Whether nothing runs at this moment."""
+        return self._board is None or self._board.idle()
+
+    def end(self) -> bool:
+        """Begin nothing more, let what is under way end; False when something did not end in time."""
+        self.stop.set()
+        if self._alarm is not None:
+            self._alarm.shutdown(wait=False)
+        drain = self.bridge.configuration.settings.daemon.drain.total_seconds()
+        return self._board is None or self._board.stop(drain)
+
+    @property
+    def _poll(self) -> timedelta:
+        return self.bridge.configuration.settings.daemon.poll
+
+    # -- jobs ------------------------------------------------------------------------------------------------------
+
+    def _run(self, job: str) -> None:
+        if self.stop.is_set():
+            return
+        kind, _, rest = job.partition(":")
+        try:
+            if kind == "pull":
+                self._pull(*rest.split("/", 1))
+            elif kind == "plan":
+                self._plan()
+            else:
+                self._push(rest)
+        except CxbridgeError as error:
+            self.watcher.failed(job, error)
+            level = "warning" if isinstance(error, VendorError) else "error"
+            getattr(_log, level)("job.failed", job=job, error=str(error))
+            self._later(job, self._retry_at(error))
+        except Exception:
+            # A defect of ours: the job must come again all the same, or its stream would stand still for ever.
+            self._later(job, self.bridge.clock.now() + max(self._poll, timedelta(seconds=5)))
+            raise
+
+    def _pull(self, connection: str, stream: str) -> None:
+        with self.bridge.store.read() as tx:
+            paused = connection in state.pauses(tx)
+        if not paused:
+            pulled = self.bridge.pull(connection, stream, on_page=self._on_page, stop=self.stop)
+            self.watcher.pulled(pulled)
+            if pulled.refused:
+                _log.warning("pull.refused", connection=connection, stream=stream, records=pulled.refused)
+        found = self.bridge.connections[connection].streams[stream]
+        # The configured time is the shortest that is wanted; a stream may state that less makes no sense.
+        wait = max(self._poll, timedelta(seconds=found.every))
+        self._later(f"pull:{connection}/{stream}", self.bridge.clock.now() + wait)
+
+    def _on_page(self, pulled: Pulled) -> None:
+        if pulled.changed:
+            self.nudge("plan")
+
+    def _plan(self) -> None:
+        planned = self.bridge.plan(self._on_batch)
+        self._on_batch(planned, final=True)
+        self._tell_broken()
+        # What another process put back into the outbox (`cxbridge dead retry`) nudges nobody here.
+        with self.bridge.store.read() as tx:
+            for connection in outbox.connections_due(tx, self.bridge.clock.now()) & set(self.bridge.connections):
+                self.nudge(f"push:{connection}")
+        due = self.bridge.sweeper.next_at(self.bridge.library.recipes)
+        # Looked at every few seconds in any case, so that an edited recipe file is noticed.
+        soon = self.bridge.clock.now() + timedelta(seconds=5)
+        self._later("plan", min(due, soon) if due else soon)
+
+    def _on_batch(self, planned: Planned, *, final: bool = False) -> None:
+        if not final:
+            self.watcher.planned(planned)
+        for connection in planned.connections:
+            self.nudge(f"push:{connection}")
+
+    def _push(self, connection: str) -> None:
+        pushed = self.bridge.push(connection, self.stop)
+        self.watcher.pushed(connection, pushed)
+        for other in pushed.connections:
+            if other != connection:
+                self.nudge(f"push:{other}")
+        if pushed.confirmed:
+            with self.bridge.store.read() as tx:
+                for other in outbox.connections_due(tx, self.bridge.clock.now()):
+                    self.nudge(f"push:{other}")
+        if pushed.next_at is not None:
+            self._later(f"push:{connection}", pushed.next_at)
+        elif pushed.paused:
+            self._later(f"push:{connection}", self.bridge.clock.now() + timedelta(seconds=15))
+
+    def _tell_broken(self) -> None:
+        """Log each recipe that is off, once for each state of its file."""
+        errors = self.bridge.library.errors
+        for error in errors:
+            if str(error) not in self._broken:
+                _log.error("recipe.off", recipe=error.path, problem=str(error))
+        self._broken = {str(error) for error in errors}
+
+    # -- alarms ----------------------------------------------------------------------------------------------------
+
+    def _later(self, job: str, moment: datetime) -> None:
+        if self._alarm is None or self.stop.is_set():
+            return
+        earliest = self.bridge.clock.now() + timedelta(milliseconds=50)
+        alarm: Any = self._alarm
+        alarm.add_job(
+            self.nudge,
+            DateTrigger(max(moment, earliest)),
+            args=[job],
+            id=job,
+            replace_existing=True,
+            misfire_grace_time=None,
+        )
+
+    def _retry_at(self, error: CxbridgeError) -> datetime:
+        now = self.bridge.clock.now()
+        if isinstance(error, Retryable) and error.retry_at is not None:
+            return max(error.retry_at, now)
+        if isinstance(error, Unauthorized):
+            return now + timedelta(seconds=15)
+        return now + max(self._poll, timedelta(seconds=5))

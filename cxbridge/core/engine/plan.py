@@ -1,0 +1,350 @@
+"""records and changes → runs and outbox: lets changes meet the recipes that watch for them; calls no vendor.
+
+One batch is one commit: position, runs, first deliveries, links and tallies together. A recipe has a position of its own in the
+change log; recipes at the same position share the reading, so one that is new or was paused catches up and then joins.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import msgspec
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.engine import guard
+from cxbridge.core.engine.connections import Probe, no_probe
+from cxbridge.core.engine.scope import Scopes
+from cxbridge.core.engine.steps import Advance, Stepper, started
+from cxbridge.core.engine.subjects import Subject, subjects
+from cxbridge.core.engine.syncing import sync_runs
+from cxbridge.core.errors import GuardError
+from cxbridge.core.ledger import Ref, Run
+from cxbridge.core.recipes.decide import in_canary, judge
+from cxbridge.core.recipes.expressions import ExpressionError, Unmapped
+from cxbridge.core.recipes.model import Follow, Recipe, Trigger
+from cxbridge.core.store import Store, Tx, changes, links, outbox, planning, runs, state
+
+BATCH = 500
+# A run that was caused by a run that was caused by a run …: cut behind this many.
+MAX_HOPS = 3
+
+
+@dataclass(slots=True)
+class Planned:
+    """What one batch came to. `more` says whether changes are left; `runs` are those started, `stopped` counts by condition."""
+
+    changes: int = 0
+    considered: int = 0
+    matched: int = 0
+    started: int = 0
+    echoes: int = 0
+    held: int = 0
+    deliveries: int = 0
+    more: bool = False
+    stopped: dict[str, int] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    connections: set[str] = field(default_factory=set)
+
+    def add(self, other: "Planned") -> None:
+        """Sum up; `more` is the newer one's."""
+        for name in ("changes", "considered", "matched", "started", "echoes", "held", "deliveries"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name, count in other.stopped.items():
+            self.stopped[name] = self.stopped.get(name, 0) + count
+        self.runs += other.runs
+        self.connections |= other.connections
+        self.more = other.more
+
+
+@dataclass(slots=True)
+class Batch:
+    """One commit under way: its transaction, what was read in it, what came of it, and what is to be counted at its end."""
+
+    tx: Tx
+    scopes: Scopes
+    result: Planned = field(default_factory=Planned)
+    _tallies: dict[tuple[str, str], tuple[int, Ref]] = field(default_factory=dict)
+
+    @property
+    def now(self) -> datetime:
+        """The time of the commit."""
+        return self.scopes.now
+
+    def tally(self, recipe: Recipe, what: str, ref: Ref) -> None:
+        """Count something that is not worth a row of its own."""
+        count, _ = self._tallies.get((recipe.id, what), (0, ref))
+        self._tallies[recipe.id, what] = (count + 1, ref)
+
+    def write_tallies(self) -> None:
+        """Write the counts, one statement for each kind."""
+        for (recipe, what), (count, ref) in self._tallies.items():
+            planning.tally(self.tx, recipe, what, n=count, at=self.now, ref=ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Everything planning needs. `recipe_of` gives the recipe in the version a run began under, or `None`."""
+
+    store: Store
+    stepper: Stepper
+    clock: Clock
+    recipe_of: Callable[[Run], Recipe | None]
+    probe: Probe = no_probe
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def plan(self, recipes: Sequence[Recipe], on_batch: Callable[[Planned], None] | None = None) -> Planned:
+        """Plan batch after batch until no change is left.
+
+        A recipe that passes a limit is paused with its reason; the others go on.
+        """
+        total = Planned()
+        with self.lock:
+            while True:
+                one = self._batch(recipes)
+                total.add(one)
+                if on_batch and (one.changes or one.started):
+                    on_batch(one)
+                if not one.more:
+                    return total
+
+    def _batch(self, recipes: Sequence[Recipe]) -> Planned:
+        with self.store.read() as tx:
+            # Most of the time there is nothing: found out without waiting for the writer.
+            _, start = self._group(tx, recipes)
+            if start is None or not changes.after(tx, start, 1):
+                return Planned()
+        try:
+            with self.store.write() as tx:
+                result = self._plan_batch(tx, recipes)
+                self.probe("plan.decided")
+        except GuardError as stop:
+            recipe = next(one for one in recipes if one.id == stop.limit.split(":", 1)[0])
+            guard.halt(self.store, recipe, stop, self.clock.now())
+            return Planned(more=True)
+        self.probe("plan.committed")
+        return result
+
+    def _group(self, tx: Tx, recipes: Sequence[Recipe]) -> tuple[dict[str, int], int | None]:
+        """Give the positions of the recipes that may act, and the lowest of them."""
+        held = state.pauses(tx)
+        active = [one for one in recipes if one.considered and guard.name(one) not in held]
+        positions = {one.id: planning.position(tx, _position(one)) or 0 for one in active}
+        return positions, min(positions.values(), default=None)
+
+    def _plan_batch(self, tx: Tx, recipes: Sequence[Recipe]) -> Planned:
+        positions, start = self._group(tx, recipes)
+        found = changes.after(tx, start, BATCH) if start is not None else []
+        if not found:
+            return Planned()
+        # Those further on join when this group has caught up with them.
+        ahead = min((seq for seq in positions.values() if seq != start), default=found[-1].seq)
+        found = [one for one in found if one.seq <= ahead]
+        group = [one for one in recipes if positions.get(one.id) == start]
+        batch = Batch(tx, Scopes(tx, self.clock.now()), Planned(changes=len(found), more=True))
+        watched = _watched(group)
+        for subject in subjects(tx, found, lambda connection, kind: (connection, kind) in watched):
+            batch.result.echoes += subject.echo
+            for recipe in group:
+                self._meet(batch, recipe, subject)
+        for recipe in group:
+            planning.set_position(tx, _position(recipe), found[-1].seq if found else ahead)
+        batch.write_tallies()
+        guard.watch(tx, group, batch.result.runs, batch.now)
+        return batch.result
+
+    # -- one change meets one recipe -------------------------------------------------------------------------------
+
+    def _meet(self, batch: Batch, recipe: Recipe, subject: Subject) -> None:
+        for run in sync_runs(batch.tx, batch.scopes, recipe, subject, _prefix(recipe)):
+            self._sync(batch, recipe, run)
+        if subject.echo and recipe.id in subject.writers:
+            return
+        if subject.hops > MAX_HOPS:
+            batch.tally(recipe, "cut: caused by itself too often", subject.ref)
+            return
+        for trigger in recipe.triggers:
+            if _fires(trigger, subject):
+                self.consider(batch, recipe, trigger, subject)
+                break
+        for follow in recipe.follows:
+            if _fires(follow.trigger, subject):
+                self._follow(batch, recipe, follow, subject)
+
+    def consider(self, batch: Batch, recipe: Recipe, trigger: Trigger, subject: Subject) -> None:
+        """Judge a subject by `[when]` and start a run if it may; sweeps come in here too."""
+        batch.result.considered += 1
+        event = {"type": f"{trigger.noun}.{subject.op}", "at": subject.at, "trigger": trigger.id}
+        scope = batch.scopes.build(recipe, trigger.noun, subject.after, before=subject.before, event=event)
+        verdict = judge(recipe, scope)
+        if not verdict.acts:
+            stopped = batch.result.stopped
+            stopped[verdict.stopped_at] = stopped.get(verdict.stopped_at, 0) + 1
+            batch.tally(recipe, f"{'error' if verdict.error else 'stopped'}: {verdict.stopped_at}", subject.ref)
+            return
+        if recipe.stage == "canary" and not in_canary(recipe.canary, scope.get("account")):
+            batch.tally(recipe, "stopped: canary", subject.ref)
+            return
+        try:
+            key = str(recipe.run.key.evaluate(scope)) if recipe.run.key else str(subject.ref)
+            once = str(recipe.run.once_per.evaluate(scope)) if recipe.run.once_per else ""
+        except (ExpressionError, Unmapped) as error:
+            batch.tally(recipe, f"error: run ({error})", subject.ref)
+            return
+        if self._may_start(batch, recipe, subject, key, once):
+            context = {
+                "noun": trigger.noun,
+                "before": subject.before_body.decode() if subject.before_body else None,
+                "event": event,
+            }
+            self._start(batch, recipe, subject, key, once, context)
+
+    def _may_start(self, batch: Batch, recipe: Recipe, subject: Subject, key: str, once: str) -> bool:
+        """Judge overlap and repetition; a held run of the same key is looked at again instead."""
+        active = runs.active_for(batch.tx, recipe.id, "steps", key)
+        held = next((one for one in active if one.state == "held"), None)
+        if held is not None:
+            self._again(batch, recipe, held)
+            return False
+        if active and recipe.run.mode == "skip":
+            batch.tally(recipe, "skipped: already running", subject.ref)
+            return False
+        if once:
+            last = runs.last_started(batch.tx, recipe.id, "steps", f"{_prefix(recipe)}{once}~")
+            if last is not None and (recipe.run.window is None or batch.now - last < recipe.run.window):
+                batch.tally(recipe, "skipped: once_per", subject.ref)
+                return False
+        if recipe.run.mode == "restart":
+            for one in active:
+                self._cancel(batch, one)
+        return True
+
+    def _start(
+        self, batch: Batch, recipe: Recipe, subject: Subject, key: str, once: str, context: Mapping[str, object]
+    ) -> None:
+        batch.result.matched += 1
+        named = f"{once}~{int(batch.now.timestamp())}" if once else f"{key}@{subject.seq}"
+        run = started(recipe, "steps", key, f"{_prefix(recipe)}{named}", subject.ref, batch.now, subject.hops, context)
+        if recipe.run.mode == "queue" and runs.active_for(batch.tx, recipe.id, "steps", key):
+            run = msgspec.structs.replace(run, state="waiting", reason="queued behind an earlier run of the same key")
+            if runs.start(batch.tx, run):
+                state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+                batch.result.started += 1
+            return
+        self._begin(batch, recipe, run)
+
+    def _again(self, batch: Batch, recipe: Recipe, held: Run) -> None:
+        """Look at a held run anew: what held it may be mended, in the entity or in the recipe."""
+        its: Recipe | None = recipe
+        if held.results and held.version != recipe.version:
+            # Steps were done already: it ends under the version that did them.
+            its = self.recipe_of(held)
+        elif held.version != recipe.version:
+            held = msgspec.structs.replace(held, version=recipe.version)
+            state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+        if its is None:
+            return
+        advanced = self._stepper(its).advance(batch.scopes, its, held)
+        runs.save(batch.tx, advanced.run)
+        self._store(batch, advanced)
+
+    def _follow(self, batch: Batch, recipe: Recipe, follow: Follow, subject: Subject) -> None:
+        noun = follow.trigger.noun
+        event = {"type": f"{noun}.{subject.op}", "at": subject.at, "trigger": follow.id}
+        scope = batch.scopes.build(recipe, noun, subject.after, before=subject.before, event=event)
+        try:
+            if not follow.when.holds(scope):
+                return
+            # What was deleted meanwhile has nobody left who could read about it.
+            items = [one["id"] for one in follow.for_each.evaluate(scope) if not one.get("deleted_at")]
+        except (ExpressionError, Unmapped, TypeError, KeyError, AttributeError) as error:
+            batch.tally(recipe, f"error: follow {follow.id} ({error})", subject.ref)
+            return
+        if items:
+            once = f"{_prefix(recipe)}{subject.ref}@{subject.seq}"
+            context = {"noun": noun, "items": items, "event": event}
+            part = f"follow:{follow.id}"
+            self._begin(
+                batch,
+                recipe,
+                started(recipe, part, str(subject.ref), once, subject.ref, batch.now, subject.hops, context),
+            )
+
+    def _sync(self, batch: Batch, recipe: Recipe, run: Run) -> None:
+        for earlier in runs.active_for(batch.tx, recipe.id, run.part, run.key):
+            if earlier.state == "held":
+                # The value that was held is no longer the one in question.
+                self._cancel(batch, earlier)
+        if run.state == "held":
+            if runs.start(batch.tx, run):
+                state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+                batch.result.held += 1
+                batch.result.runs.append(run)
+        elif run.state != "done":
+            self._begin(batch, recipe, run)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, batch: Batch, recipe: Recipe, run: Run) -> None:
+        advanced = self._stepper(recipe).advance(batch.scopes, recipe, run)
+        if not runs.start(batch.tx, advanced.run):
+            return
+        state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+        batch.result.started += 1
+        batch.result.held += advanced.run.state == "held"
+        self._store(batch, advanced)
+
+    def _store(self, batch: Batch, advanced: Advance) -> None:
+        outbox.add(batch.tx, advanced.deliveries)
+        batch.result.runs.append(advanced.run)
+        if all(one.state == "shadow" for one in advanced.deliveries) and advanced.deliveries:
+            return
+        for link in advanced.links:
+            links.ensure(batch.tx, link)
+        batch.result.deliveries += len(advanced.deliveries)
+        batch.result.connections |= {one.connection for one in advanced.deliveries}
+
+    def _cancel(self, batch: Batch, run: Run) -> None:
+        for delivery in outbox.of_run(batch.tx, run.id):
+            if delivery.state in ("planned", "retry", "held"):
+                outbox.update(batch.tx, msgspec.structs.replace(delivery, state="cancelled", settled_at=batch.now))
+        runs.save(batch.tx, msgspec.structs.replace(run, state="cancelled", ended_at=batch.now, wake_at=None))
+
+    def _stepper(self, recipe: Recipe) -> Stepper:
+        return self.stepper if recipe.acts else replace(self.stepper, simulate=True)
+
+
+def _prefix(recipe: Recipe) -> str:
+    # A shadow run must not count as done when the recipe goes live.
+    return "" if recipe.acts else "shadow|"
+
+
+def _position(recipe: Recipe) -> str:
+    # What a recipe saw in shadow it has not acted on: going live, it starts where it was last live, or at the beginning.
+    return f"{_prefix(recipe)}{recipe.id}"
+
+
+def _watched(recipes: Sequence[Recipe]) -> set[tuple[str, str]]:
+    """Name the connections and kinds whose changes any of the recipes looks at."""
+    found: set[tuple[str, str]] = set()
+    for recipe in recipes:
+        for trigger in (*recipe.triggers, *(one.trigger for one in recipe.follows)):
+            if not trigger.sweeps:
+                found.add((trigger.connection, trigger.kind))
+        for sync in recipe.syncs:
+            found |= {(sync.left_connection, "ticket"), (sync.right_connection, "ticket")}
+    return found
+
+
+def _fires(trigger: Trigger, subject: Subject) -> bool:
+    if trigger.event is None or trigger.kind != subject.kind or trigger.connection != subject.ref.connection:
+        return False
+    if trigger.event == "changed":
+        if subject.op == "deleted":
+            return False
+    elif trigger.event != subject.op:
+        return False
+    if not trigger.fields or subject.op == "created":
+        return True
+    others = subject.fields - subject.own
+    return any(name.split(".", 1)[0] in others for name in trigger.fields)

@@ -1,0 +1,279 @@
+"""What an answer, or the lack of one, means for a delivery and its run; each outcome is one commit, and no vendor is called."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+
+import msgspec
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.connector import Action, Findable, Keyed, Receipt
+from cxbridge.core.engine import guard
+from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.scope import Scopes
+from cxbridge.core.engine.steps import SKIPPED, Stepper, with_result
+from cxbridge.core.errors import CxbridgeError, PluginError, RateLimited, Retryable, VendorError
+from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Ref, Run, StoredReceipt
+from cxbridge.core.recipes.model import Recipe
+from cxbridge.core.recipes.schema import Retry
+from cxbridge.core.store import Store, Tx, links, outbox, receipts, runs, state
+
+
+@dataclass(slots=True)
+class Pushed:
+    """What one push of a connection did. `next_at` is when something is due again; `connections` have new work."""
+
+    confirmed: int = 0
+    adopted: int = 0
+    retried: int = 0
+    unknown: int = 0
+    dead: int = 0
+    paused: bool = False
+    next_at: datetime | None = None
+    connections: set[str] = field(default_factory=set)
+    settled: list[tuple[Delivery, Receipt | None]] = field(default_factory=list)
+
+
+# What a run gets whose recipe cannot be had any more.
+DEFAULT_RETRY = Retry()
+
+OnSettled = Callable[[Delivery, Receipt | None], None]
+RecipeOf = Callable[[Run], Recipe | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Records outcomes. `recipe_of` gives the recipe in the version a run began under, or `None`."""
+
+    store: Store
+    stepper: Stepper
+    clock: Clock
+    recipe_of: RecipeOf
+    probe: Probe = no_probe
+    on_settled: OnSettled | None = None
+    random: Random = field(default_factory=Random)
+
+    def confirm(
+        self,
+        delivery: Delivery,
+        receipt: Receipt,
+        run: Run,
+        recipe: Recipe | None,
+        result: Pushed,
+        *,
+        keep_receipt: bool,
+    ) -> None:
+        now = self.clock.now()
+        settled = msgspec.structs.replace(delivery, state="confirmed", settled_at=now, error="", error_code="")
+        ref = Ref(delivery.connection, receipt.stream, receipt.key)
+        with self.store.write() as tx:
+            outbox.update(tx, settled)
+            if keep_receipt:
+                receipts.add(tx, _stored(settled, receipt, ref, now))
+            told = {
+                "id": str(ref),
+                "source_key": receipt.source_key,
+                "url": receipt.url,
+                "version": receipt.version,
+                "told": receipt.told,
+                "changed": receipt.changed,
+            }
+            current = runs.get(tx, run.id) or run
+            current = with_result(current, delivery.step, told)
+            if current.state == "failed":
+                # A sibling is a dead letter: what was planned beside it is still done, but nothing new begins.
+                runs.save(tx, current)
+            else:
+                self._advance(tx, current, recipe, result)
+            self.probe("push.recorded")
+        self.probe("push.settled")
+        result.confirmed += 1
+        result.settled.append((settled, receipt))
+        if self.on_settled:
+            self.on_settled(settled, receipt)
+
+    def _advance(self, tx: Tx, run: Run, recipe: Recipe | None, result: Pushed) -> None:
+        """Move a run on inside the commit that settled its delivery, and wake the one queued behind it when it ends."""
+        if recipe is None:
+            runs.save(tx, run)
+            return
+        now = self.clock.now()
+        open_ones = [one for one in outbox.of_run(tx, run.id) if one.state in OPEN_DELIVERIES]
+        advanced = self.stepper.advance(Scopes(tx, now), recipe, run, open_ones)
+        runs.save(tx, advanced.run)
+        outbox.add(tx, advanced.deliveries)
+        for link in advanced.links:
+            links.ensure(tx, link)
+        result.connections |= {one.connection for one in advanced.deliveries}
+        if advanced.run.ended_at is not None:
+            self._wake_next(tx, advanced.run, recipe, result)
+
+    def _wake_next(self, tx: Tx, ended: Run, recipe: Recipe, result: Pushed) -> None:
+        for waiting in runs.active_for(tx, ended.recipe, ended.part, ended.key):
+            if waiting.state == "waiting" and waiting.wake_at is None:
+                its = self.recipe_of(waiting) or recipe
+                self._advance(tx, msgspec.structs.replace(waiting, state="running", reason=""), its, result)
+                return
+
+    def again(self, delivery: Delivery, retry: Retry, error: Retryable, result: Pushed) -> None:
+        kind = "rate_limited" if isinstance(error, RateLimited) else "server_error" if error.status else "timeout"
+        limited = isinstance(error, RateLimited)
+        # Being told to wait is not a failed try: only its own time is lost.
+        attempts = delivery.attempts - 1 if limited else delivery.attempts
+        if kind not in retry.only or attempts >= retry.tries:
+            self.bury(msgspec.structs.replace(delivery, attempts=attempts), kind, told_of(error), result)
+            return
+        later = self.clock.now() + self._pause_before(attempts + 1, retry)
+        if error.retry_at is not None:
+            later = error.retry_at if limited else max(later, error.retry_at)
+        with self.store.write() as tx:
+            outbox.update(
+                tx,
+                msgspec.structs.replace(
+                    delivery, state="retry", attempts=attempts, not_before=later, error=told_of(error), error_code=kind
+                ),
+            )
+        result.retried += 1
+
+    def pause(self, connection: Connection, error: VendorError, delivery: Delivery, result: Pushed) -> None:
+        now = self.clock.now()
+        back = "unknown" if delivery.state == "unknown" else "planned"
+        with self.store.write() as tx:
+            outbox.update(
+                tx, msgspec.structs.replace(delivery, state=back, error=told_of(error), error_code="unauthorized")
+            )
+            state.pause(
+                tx,
+                connection.name,
+                str(error),
+                f"mend the credential, then: cxbridge connections check {connection.name}",
+                now,
+            )
+        result.paused = True
+
+    def bury(self, delivery: Delivery, code: str, told: str, result: Pushed) -> None:
+        """Make a dead letter, and let the recipe's `on_error.then` decide about the run."""
+        now = self.clock.now()
+        dead = msgspec.structs.replace(delivery, state="dead", settled_at=now, error=told, error_code=code)
+        with self.store.write() as tx:
+            outbox.update(tx, dead)
+            run = runs.get(tx, delivery.run)
+            recipe = self.recipe_of(run) if run else None
+            then = recipe.on_error.then if recipe else "quarantine"
+            if run is not None and then == "skip" and recipe is not None:
+                self._advance(tx, with_result(run, delivery.step, SKIPPED), recipe, result)
+            elif run is not None:
+                runs.save(
+                    tx,
+                    msgspec.structs.replace(
+                        run, state="failed", reason=f"step {delivery.step}: {told}", ended_at=now, wake_at=None
+                    ),
+                )
+                if recipe is not None and then == "halt":
+                    guard.halt_in(tx, recipe, f"step {delivery.step} failed: {told}", now)
+        result.dead += 1
+        result.settled.append((dead, None))
+        if self.on_settled:
+            self.on_settled(dead, None)
+
+    def doubt(
+        self, delivery: Delivery, told: str, action: Action | None = None, retry: Retry | None = None
+    ) -> Delivery:
+        """Say that nobody knows whether a write was done; it is decided about when the vendor must be able to show it.
+
+        Where deciding means sending again, the pause grows with the tries as for any failure.
+        """
+        if action is None:
+            connection = self.stepper.connections.get(delivery.connection)
+            action = connection.actions.get(delivery.action) if connection else None
+        effect = action.effect if action else None
+        settle = timedelta(seconds=effect.settle if isinstance(effect, Findable | Keyed) else 1.0)
+        begun = delivery.sent_at or self.clock.now()
+        if retry is not None and delivery.attempts > 1:
+            settle = max(settle, self._pause_before(delivery.attempts, retry))
+        return msgspec.structs.replace(
+            delivery,
+            state="unknown",
+            looked=0,
+            not_before=begun + settle,
+            error=told,
+            error_code="unknown_outcome",
+        )
+
+    def repeat(self, delivery: Delivery, retry: Retry, result: Pushed) -> None:
+        """Send again what may be sent again, unless the tries are used up: then a person decides."""
+        if delivery.attempts >= retry.tries:
+            self.bury(
+                delivery, "unknown_outcome", f"no clear answer in {delivery.attempts} tries: {delivery.error}", result
+            )
+            return
+        self.keep(msgspec.structs.replace(delivery, state="planned", looked=0, not_before=self.clock.now()))
+
+    def _pause_before(self, attempt: int, retry: Retry) -> timedelta:
+        """Draw the pause before a try (the second is the first that has one): it grows from `first` to `max` over the tries."""
+        first, most = retry.first.total_seconds(), retry.max.total_seconds()
+        growth = max(2.0, (most / first) ** (1 / max(1, retry.tries - 3))) if first else 1.0
+        ceiling = min(most, first * growth ** max(0, attempt - 2))
+        # Half of it is drawn, so that many deliveries that failed together do not come back together.
+        return timedelta(seconds=self.random.uniform(ceiling / 2, ceiling))
+
+    def postpone(self, delivery: Delivery, why: str, wait: timedelta, result: Pushed) -> None:
+        """Leave a delivery for later without counting a try."""
+        self.keep(
+            msgspec.structs.replace(
+                delivery, state="retry", not_before=self.clock.now() + wait, error=why, error_code="waits"
+            )
+        )
+        result.retried += 1
+
+    def drop(self, delivery: Delivery) -> None:
+        with self.store.write() as tx:
+            outbox.update(tx, msgspec.structs.replace(delivery, state="cancelled", settled_at=self.clock.now()))
+
+    def keep(self, delivery: Delivery) -> None:
+        """Write a delivery as it now is."""
+        with self.store.write() as tx:
+            outbox.update(tx, delivery)
+
+
+def _stored(delivery: Delivery, receipt: Receipt, ref: Ref, now: datetime) -> list[StoredReceipt]:
+    created = delivery.target is None and receipt.changed
+    rows = [
+        StoredReceipt(
+            delivery=delivery.id,
+            run=delivery.run,
+            recipe=delivery.recipe,
+            ref=ref,
+            role="made" if created else "wrote",
+            wrote=dict(receipt.wrote),
+            source_key=receipt.source_key,
+            url=receipt.url,
+            version=receipt.version,
+            told=receipt.told,
+            changed=receipt.changed,
+            hops=delivery.hops,
+            at=now,
+        )
+    ]
+    rows += [
+        StoredReceipt(
+            delivery=delivery.id,
+            run=delivery.run,
+            recipe=delivery.recipe,
+            ref=Ref.local(delivery.connection, text),
+            role="made",
+            hops=delivery.hops,
+            at=now,
+        )
+        for text in receipt.made
+        if Ref.local(delivery.connection, text) != ref
+    ]
+    return rows
+
+
+def told_of(error: BaseException) -> str:
+    """Say an error in one line; a defect in a connector is named as one, without its text, which may hold anything."""
+    if isinstance(error, CxbridgeError):
+        return str(error)
+    return str(PluginError("connector", f"broke while writing ({type(error).__name__})"))

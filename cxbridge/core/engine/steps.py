@@ -1,0 +1,362 @@
+"""A run, moved on: which deliveries come next, and what a settled one means; used by plan and push in their own commits.
+
+Reads the store, returns what is to be written (`Advance`), and calls no vendor. A run in stage shadow, and every run of a
+`plan`, goes the same way, but its deliveries are answered here by what the action would most likely give.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from cxbridge.core.connector import EnsureTicket, Inputs
+from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.scope import Scopes, body_view
+from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Link, Ref, Run, new_id
+from cxbridge.core.recipes.expressions import Escape, ExpressionError, Unmapped
+from cxbridge.core.recipes.model import NOUNS, RESULT_FIELDS, Recipe, Rendered, Step
+from cxbridge.core.store import Tx, outbox, receipts
+
+_ESCAPES = {"plain": Escape.PLAIN, "html": Escape.HTML, "adf": Escape.ADF, "markdown": Escape.MARKDOWN}
+SKIPPED: Mapping[str, Any] = {**dict.fromkeys(RESULT_FIELDS), "skipped": True}
+
+
+@dataclass(slots=True)
+class Advance:
+    """What moving a run on gives: the run as it now is, deliveries for the outbox, links for the ledger."""
+
+    run: Run
+    deliveries: list[Delivery] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    # Step id → inputs, in order; what `plan` and the tests in recipe files show.
+    planned: list[tuple[str, Delivery]] = field(default_factory=list)
+
+
+class Fault(Exception):  # not an error for users: it becomes the reason a run ends with
+    """A step cannot be planned; the text says why in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepper:
+    """Moves runs on. `key` makes markers; `simulate` answers every delivery at once instead of putting it into the outbox."""
+
+    connections: Mapping[str, Connection]
+    key: bytes
+    simulate: bool = False
+
+    def advance(self, scopes: Scopes, recipe: Recipe, run: Run, open_deliveries: Sequence[Delivery] = ()) -> Advance:
+        """Go on until deliveries are needed, a value is held back, or the run ends.
+
+        `open_deliveries` are those of the current step; while one is open nothing moves.
+        """
+        result = Advance(run)
+        if any(one.state in OPEN_DELIVERIES for one in open_deliveries):
+            return result
+        try:
+            if run.part.startswith("follow:"):
+                self._follow(scopes, recipe, result)
+            elif run.part.startswith("sync:"):
+                self._sync(scopes, recipe, result)
+            else:
+                self._steps(scopes, recipe, result)
+        except Unmapped as held:
+            result.run = msgspec.structs.replace(result.run, state="held", reason=str(held))
+        except (Fault, ExpressionError) as fault:
+            result.run = msgspec.structs.replace(
+                result.run, state="failed", reason=str(fault), ended_at=scopes.now, wake_at=None
+            )
+        return result
+
+    # -- the parts of a recipe -------------------------------------------------------------------------------------
+
+    def _steps(self, scopes: Scopes, recipe: Recipe, result: Advance) -> None:
+        while result.run.step < len(recipe.steps):
+            step = recipe.steps[result.run.step]
+            if step.id not in result.run.results:
+                if step.do == "stop" and self._wanted(scopes, recipe, result.run, step):
+                    reason = step.inputs.render(self._scope(scopes, recipe, result.run), Escape.PLAIN).get("reason", "")
+                    result.run = msgspec.structs.replace(
+                        result.run, state="stopped", reason=str(reason), ended_at=scopes.now
+                    )
+                    return
+                if not self._wanted(scopes, recipe, result.run, step):
+                    result.run = with_result(result.run, step.id, SKIPPED)
+                else:
+                    deliveries = self._plan_step(scopes, recipe, result, step)
+                    if self._enqueue(scopes, recipe, result, deliveries):
+                        return
+            result.run = msgspec.structs.replace(result.run, step=result.run.step + 1)
+        self._finish(scopes, result)
+
+    def _follow(self, scopes: Scopes, recipe: Recipe, result: Advance) -> None:
+        follow = next((one for one in recipe.follows if f"follow:{one.id}" == result.run.part), None)
+        if follow is None:
+            raise Fault(f"the recipe has no {result.run.part} any more")
+        items: list[str] = result.run.context.get("items", [])
+        while result.run.step < len(items):
+            # The first batch goes alone: the rest is planned only when all of it was confirmed.
+            batch = items[result.run.step : result.run.step + follow.batch]
+            scope = self._scope(scopes, recipe, result.run)
+            deliveries = []
+            for offset, text in enumerate(batch):
+                ref = Ref.parse(text)
+                scope["item"] = scopes.entity(ref)
+                deliveries.append(
+                    self._delivery(scopes, recipe, result.run, follow.step, scope, ref, result.run.step + offset)
+                )
+            result.run = msgspec.structs.replace(result.run, step=result.run.step + len(batch))
+            if self._enqueue(scopes, recipe, result, deliveries):
+                return
+        self._finish(scopes, result)
+
+    def _sync(self, scopes: Scopes, recipe: Recipe, result: Advance) -> None:
+        if result.run.step:
+            self._finish(scopes, result)
+            return
+        context = result.run.context
+        step = Step(
+            id="set",
+            do=f"sync.{context['action']}",
+            condition=None,
+            inputs=Rendered(context["inputs"]),
+            connection=context["connection"],
+            action=context["action"],
+        )
+        delivery = self._delivery(scopes, recipe, result.run, step, {}, Ref.parse(context["target"]), 0)
+        result.run = msgspec.structs.replace(result.run, step=1)
+        if not self._enqueue(scopes, recipe, result, [delivery]):
+            self._finish(scopes, result)
+
+    # -- one step --------------------------------------------------------------------------------------------------
+
+    def _wanted(self, scopes: Scopes, recipe: Recipe, run: Run, step: Step) -> bool:
+        return step.condition is None or step.condition.holds(self._scope(scopes, recipe, run))
+
+    def _plan_step(self, scopes: Scopes, recipe: Recipe, result: Advance, step: Step) -> list[Delivery]:
+        scope = self._scope(scopes, recipe, result.run)
+        if step.do == "link":
+            return self._link(scopes, recipe, result, step, scope)
+        target = None if step.action.endswith(".ensure") else self._target(result.run, step)
+        return [self._delivery(scopes, recipe, result.run, step, scope, target, 0)]
+
+    def _link(
+        self, scopes: Scopes, recipe: Recipe, result: Advance, step: Step, scope: Mapping[str, Any]
+    ) -> list[Delivery]:
+        """Record the link, and show it on each side whose connector can."""
+        values = step.inputs.render(scope, Escape.PLAIN)
+        try:
+            left, right = Ref.parse(str(values["left"])), Ref.parse(str(values["right"]))
+        except (KeyError, ValueError) as error:
+            raise Fault(f"step {step.id} cannot link: {error}") from error
+        relation = str(values.get("relation", "mentions"))
+        result.links.append(Link(left=left, right=right, relation=relation, made_by=result.run.id, made_at=scopes.now))
+        deliveries = []
+        for index, (here, there) in enumerate(((left, right), (right, left))):
+            connection = self.connections.get(here.connection)
+            if connection is None or "link.ensure" not in connection.actions:
+                continue
+            face = self._face(scopes, result.run, there)
+            inputs = {
+                "system": self.connections[there.connection].connector.name
+                if there.connection in self.connections
+                else there.connection,
+                "ref": str(there),
+                "relation": relation,
+                **face,
+            }
+            shown = Step(step.id, step.do, None, Rendered(inputs), "", here.connection, "link.ensure")
+            deliveries.append(self._delivery(scopes, recipe, result.run, shown, {}, here, index))
+        return deliveries
+
+    def _face(self, scopes: Scopes, run: Run, ref: Ref) -> dict[str, Any]:
+        """Find what people call an entity: its record, else what a step of this run or an earlier receipt said of it."""
+        entity = scopes.entity(ref)
+        if entity is not None:
+            return {
+                "key": entity.get("source_key") or ref.key,
+                "url": entity.get("url"),
+                "title": entity.get("subject") or entity.get("name") or "",
+            }
+        for told in run.results.values():
+            if isinstance(told, Mapping) and told.get("id") == str(ref):
+                return {"key": told.get("source_key") or ref.key, "url": told.get("url"), "title": ""}
+        for receipt in receipts.of(scopes.tx, ref):
+            if receipt.source_key:
+                return {"key": receipt.source_key, "url": receipt.url, "title": ""}
+        return {"key": ref.key, "url": None, "title": ""}
+
+    def _target(self, run: Run, step: Step) -> Ref:
+        """Find the entity a verb acts on: the subject where it lives there, else what an earlier step made there."""
+        if run.subject.connection == step.connection:
+            return run.subject
+        for told in reversed(list(run.results.values())):
+            text = told.get("id") if isinstance(told, Mapping) else None
+            if isinstance(text, str) and text.startswith(f"{step.connection}/"):
+                return Ref.parse(text)
+        raise Fault(f"step {step.id} has nothing to act on in {step.connection}: no earlier step gave an entity there")
+
+    def _delivery(
+        self,
+        scopes: Scopes,
+        recipe: Recipe,
+        run: Run,
+        step: Step,
+        scope: Mapping[str, Any],
+        target: Ref | None,
+        index: int,
+    ) -> Delivery:
+        connection = self.connections.get(step.connection)
+        action = connection.actions.get(step.action) if connection else None
+        if connection is None or action is None:
+            raise Fault(f"{step.connection} does not offer {step.action} any more")
+        # Links and syncs come as literals; only a recipe's own templates are rendered, for the destination's kind of text.
+        inputs = _compact(step.inputs.render(scope, _ESCAPES[action.prose]))
+        try:
+            typed = msgspec.convert(inputs, action.inputs_type)
+        except msgspec.ValidationError as error:
+            raise Fault(f"step {step.id}: {step.action} cannot take this: {error}") from error
+        marker = make_marker(self.key, *_identity(recipe, run, step, typed, index))
+        return Delivery(
+            id=new_id("dlv", scopes.now),
+            run=run.id,
+            recipe=recipe.id,
+            step=step.id,
+            index=index,
+            connection=step.connection,
+            action=step.action,
+            target=target,
+            inputs=msgspec.to_builtins(typed),
+            marker=marker,
+            order_key=str(target) if target is not None else f"{step.action}:{marker}",
+            not_before=scopes.now,
+            hops=run.hops,
+            created_at=scopes.now,
+        )
+
+    # -- ends ------------------------------------------------------------------------------------------------------
+
+    def _enqueue(self, scopes: Scopes, recipe: Recipe, result: Advance, deliveries: list[Delivery]) -> bool:
+        """Put deliveries into the outbox and stop here; or, when simulating, answer them and go on."""
+        result.planned += [(one.step, one) for one in deliveries]
+        if not deliveries:
+            self._note(result, recipe, {})
+            return False
+        if result.run.part == "steps":
+            seen = int(result.run.context.get("writes", 0)) + len(deliveries)
+            if seen > recipe.limits.writes_per_run:
+                raise Fault(
+                    f"stopped at limits.writes_per_run = {recipe.limits.writes_per_run}: this run would write {seen} times"
+                )
+            result.run = msgspec.structs.replace(result.run, context={**result.run.context, "writes": seen})
+        if not self.simulate:
+            result.deliveries += deliveries
+            result.run = msgspec.structs.replace(result.run, state="running")
+            return True
+        for one in deliveries:
+            result.deliveries.append(msgspec.structs.replace(one, state="shadow", settled_at=scopes.now))
+            result.run = with_result(result.run, one.step, self._likely(scopes, one))
+        return False
+
+    def _note(self, result: Advance, recipe: Recipe, told: Mapping[str, Any]) -> None:
+        step = recipe.steps[result.run.step] if result.run.part == "steps" else None
+        if step is not None:
+            result.run = with_result(result.run, step.id, {**dict.fromkeys(RESULT_FIELDS), **told})
+
+    def _likely(self, scopes: Scopes, delivery: Delivery) -> Mapping[str, Any]:
+        """Guess what the vendor would answer; words in guillemets stand for what only it can give."""
+        if delivery.target is not None:
+            entity = scopes.entity(delivery.target) or {}
+            return {
+                **dict.fromkeys(RESULT_FIELDS),
+                "id": str(delivery.target),
+                "source_key": entity.get("source_key"),
+                "url": entity.get("url"),
+            }
+        noun = delivery.action.split(".", 1)[0]
+        connection = self.connections[delivery.connection]
+        stream = connection.stream_of_kind(NOUNS.get(noun, noun)) or noun
+        return {
+            **dict.fromkeys(RESULT_FIELDS),
+            "id": f"{delivery.connection}/{stream}/new-{delivery.marker[-8:]}",
+            "source_key": f"«new {noun}»",
+            "url": f"«address of the new {noun}»",
+        }
+
+    def _finish(self, scopes: Scopes, result: Advance) -> None:
+        result.run = msgspec.structs.replace(result.run, state="done", reason="", ended_at=scopes.now, wake_at=None)
+
+    def _scope(self, scopes: Scopes, recipe: Recipe, run: Run) -> dict[str, Any]:
+        noun = str(run.context.get("noun", recipe.noun))
+        # A subject that was given by hand (a test in the recipe file) is not in the store.
+        subject = run.context.get("subject") or scopes.entity(run.subject)
+        if subject is None:
+            raise Fault(f"{run.subject} is not in the store any more")
+        before = run.context.get("before")
+        if isinstance(before, str):
+            before = body_view(run.subject, NOUNS[noun], before.encode())
+        scope = scopes.build(
+            recipe,
+            noun,
+            subject,
+            before=before,
+            event=run.context.get("event"),
+            results=run.results,
+        )
+        for name in ("account", "contact", "assignee"):
+            if name in run.context:
+                scope[name] = run.context[name]
+        return scope
+
+
+def with_result(run: Run, step: str, told: Mapping[str, Any]) -> Run:
+    """Keep what a step gave. A step with several deliveries keeps the first one's answer."""
+    if step in run.results:
+        return run
+    return msgspec.structs.replace(run, results={**run.results, step: dict(told)})
+
+
+def _identity(recipe: Recipe, run: Run, step: Step, inputs: Inputs, index: int) -> tuple[str, ...]:
+    """Say what makes a write the same write: for `ensure` the thing that is meant, for everything else this run's own act."""
+    if isinstance(inputs, EnsureTicket):
+        if inputs.same_as:
+            return ("same", step.connection, step.action, inputs.same_as)
+        return ("ensure", recipe.id, step.id, step.connection, step.action, run.key)
+    return (recipe.id, run.part, run.once, step.id, str(index))
+
+
+def make_marker(key: bytes, *parts: str) -> str:
+    """Make the token we plant to find our own write again: stable, unguessable, without personal data."""
+    told = hmac.new(key, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
+    return f"cxb:{told[:16]}"
+
+
+def open_of_step(tx: Tx, run: Run) -> list[Delivery]:
+    """Read the deliveries of a run that are not settled yet."""
+    return [one for one in outbox.of_run(tx, run.id) if one.state in OPEN_DELIVERIES]
+
+
+def _compact(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop what is empty, so that an input left blank by a template counts as not given."""
+    return {name: value for name, value in inputs.items() if value is not None and value != ""}
+
+
+def started(
+    recipe: Recipe, part: str, key: str, once: str, subject: Ref, now: datetime, hops: int, context: Mapping[str, Any]
+) -> Run:
+    """Make a new run, not stored yet."""
+    return Run(
+        id=new_id("run", now),
+        recipe=recipe.id,
+        version=recipe.version,
+        part=part,
+        key=key,
+        once=once,
+        subject=subject,
+        context=context,
+        hops=hops,
+        started_at=now,
+    )

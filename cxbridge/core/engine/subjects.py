@@ -1,0 +1,130 @@
+"""The change log as recipes meet it: all that happened to one entity in a batch as one subject, echoes told apart; starts nothing.
+
+A receipt explains one change and is then used up, so that a person who later sets the same value again is heard.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cxbridge.core.canonical import Entity
+from cxbridge.core.engine.scope import body_view
+from cxbridge.core.ledger import Change, Ref, StoredReceipt
+from cxbridge.core.recipes.decide import changed_fields
+from cxbridge.core.store import Tx, changes, receipts
+
+# What a platform counts or stamps by itself when another field is written: no receipt can name it, and it is no news.
+CONSEQUENCES = frozenset(
+    (
+        "resolution",
+        "resolution_native",
+        "resolved_at",
+        "closed_at",
+        "first_response_at",
+        "reply_count",
+        "reopen_count",
+        "waiting_on",
+        "status_native",
+        "status_native_id",
+        "priority_native",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """All that happened to one entity within a batch, as one change: first `before`, last `after`.
+
+    `own` are the changed fields that show just what we wrote, `writers` the recipes that wrote them, `hops` how many of our own
+    runs it took to get here.
+    """
+
+    ref: Ref
+    kind: str
+    op: str
+    seq: int
+    at: datetime
+    after: Mapping[str, Any]
+    before: Mapping[str, Any] | None = None
+    before_body: bytes | None = None
+    fields: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    writers: frozenset[str] = frozenset()
+    hops: int = 0
+
+    @property
+    def echo(self) -> bool:
+        """Whether it shows nothing but what we wrote."""
+        return bool(self.writers) and self.fields <= self.own
+
+
+def subjects(tx: Tx, batch: Sequence[Change], cares: Callable[[str, str], bool]) -> Iterator[Subject]:
+    """Show a batch of changes entity by entity, in the order of their first change.
+
+    `cares(connection, kind)` says whether any recipe watches such entities; of the others only echoes are shown. Marks the
+    receipts that the batch explains as seen, so it belongs in the commit that moves the position.
+    """
+    grouped: dict[Ref, list[Change]] = {}
+    for change in batch:
+        grouped.setdefault(change.ref, []).append(change)
+    written = receipts.of_many(tx, grouped)
+    wanted = {ref: found for ref, found in grouped.items() if ref in written or cares(ref.connection, found[-1].kind)}
+    bodies = changes.bodies_as_of(tx, [(ref, found[-1].seq) for ref, found in wanted.items()])
+    for ref, found in wanted.items():
+        first, last = found[0], found[-1]
+        body = bodies.get((ref, last.seq))
+        if body is None:
+            continue
+        after = body_view(ref, last.kind, body)
+        before = body_view(ref, first.kind, first.before) if first.before is not None else None
+        fields = changed_fields(before, after, Entity.volatile)
+        if last.op != "deleted" and first.op != "created" and not fields:
+            # It went there and back within the batch.
+            continue
+        own, told = _explained(written.get(ref, []), first.op, fields, after, last.seq)
+        receipts.mark_seen(tx, [one for one in told if one.seen_seq is None], last.seq)
+        yield Subject(
+            ref=ref,
+            kind=last.kind,
+            op="deleted" if last.op == "deleted" else first.op,
+            seq=last.seq,
+            at=last.at,
+            after=after,
+            before=before,
+            before_body=first.before,
+            fields=frozenset(fields),
+            own=frozenset(own),
+            writers=frozenset(one.recipe for one in told),
+            hops=max((one.hops + 1 for one in told), default=0),
+        )
+
+
+def _explained(
+    written: Sequence[StoredReceipt], op: str, fields: set[str], after: Mapping[str, Any], seq: int
+) -> tuple[set[str], list[StoredReceipt]]:
+    """Tell which of the changed fields show just what we wrote, and by which receipts."""
+    own: set[str] = set()
+    told: list[StoredReceipt] = []
+    for receipt in written:
+        if receipt.seen_seq is not None and receipt.seen_seq != seq:
+            continue
+        if op == "created":
+            shown = fields if receipt.role == "made" else set()
+        else:
+            shown = {name for name, value in receipt.wrote.items() if name in fields and same(value, after.get(name))}
+        if shown:
+            own |= shown
+            told.append(receipt)
+    if own and fields - CONSEQUENCES <= own:
+        own |= fields
+    return own, told
+
+
+def same(written: Any, shown: Any) -> bool:
+    """Compare what was written with what is shown: lists without regard to order, texts without regard to edges."""
+    if isinstance(written, list) and isinstance(shown, list):
+        return sorted(map(str, written)) == sorted(map(str, shown))
+    if isinstance(written, str) and isinstance(shown, str):
+        return written.strip() == shown.strip()
+    return bool(written == shown)

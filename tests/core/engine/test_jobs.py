@@ -1,0 +1,92 @@
+"""The job board: never two at once under one key, no nudge lost, no worker lost."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cxbridge.core.engine.jobs import Board
+
+
+@contextmanager
+def running(board: Board) -> Iterator[Board]:
+    board.start()
+    try:
+        yield board
+    finally:
+        board.stop(5)
+
+
+def test_a_job_never_runs_twice_at_once_and_a_nudge_meanwhile_makes_it_run_again() -> None:
+    entered, leave = threading.Semaphore(0), threading.Semaphore(0)
+    inside: list[str] = []
+    most = [0]
+    lock = threading.Lock()
+
+    def handler(key: str) -> None:
+        with lock:
+            inside.append(key)
+            most[0] = max(most[0], inside.count(key))
+        entered.release()
+        leave.acquire()
+        with lock:
+            inside.remove(key)
+
+    with running(Board(handler, workers=4)) as board:
+        board.nudge("a")
+        assert entered.acquire(timeout=5)
+        for _ in range(5):
+            board.nudge("a")
+        leave.release()
+        assert entered.acquire(timeout=5), "the nudge during the job was lost"
+        leave.release()
+        assert board.wait_idle(5)
+        assert not entered.acquire(blocking=False), "five nudges are one"
+    assert most[0] == 1
+
+
+def test_different_jobs_run_side_by_side() -> None:
+    together = threading.Barrier(2, timeout=5)
+
+    def handler(_: str) -> None:
+        together.wait()
+
+    with running(Board(handler, workers=2)) as board:
+        board.nudge("a")
+        board.nudge("b")
+        assert board.wait_idle(5)
+    assert not together.broken
+
+
+def test_a_job_that_fails_takes_no_worker_with_it() -> None:
+    done = threading.Event()
+
+    def handler(key: str) -> None:
+        if key == "bad":
+            raise RuntimeError("broken")
+        done.set()
+
+    with running(Board(handler, workers=1)) as board:
+        board.nudge("bad")
+        board.nudge("good")
+        assert done.wait(5)
+
+
+def test_stopping_lets_the_job_under_way_end_and_begins_no_other() -> None:
+    entered, leave = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def handler(key: str) -> None:
+        seen.append(key)
+        entered.set()
+        leave.wait(5)
+
+    board = Board(handler, workers=1)
+    board.start()
+    board.nudge("first")
+    board.nudge("second")
+    assert entered.wait(5)
+    assert not board.stop(0.01), "it is still under way"
+    leave.set()
+    assert board.stop(5)
+    board.nudge("third")
+    assert seen == ["first"]
