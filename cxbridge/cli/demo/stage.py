@@ -1,0 +1,238 @@
+"""What the demo plays on: a sandbox in a process of its own, a folder, the real daemon; tells no story."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from cxbridge.cli import logs
+from cxbridge.cli.demo.control import Control
+from cxbridge.cli.errors import CannotWriteError, CommandError
+from cxbridge.cli.start import RECIPE, sandbox_settings, shipped
+from cxbridge.core.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from cxbridge.core.connector import Receipt
+    from cxbridge.core.engine.bridge import Bridge
+    from cxbridge.core.engine.daemon import Daemon
+    from cxbridge.core.engine.plan import Planned
+    from cxbridge.core.engine.pull import Pulled
+    from cxbridge.core.ledger import Delivery
+
+RECIPE_ID = Path(RECIPE).stem
+_MARK = ".cxbridge-demo"
+_LOOK_EVERY = 0.05
+_POLL = "1s"
+_SEARCH_LAG = "1"
+
+
+class DemoError(CommandError):
+    """Something that the demo waits for did not come to pass."""
+
+    exit_code = 1
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the daemon told while it worked; written by its threads, read by the story."""
+
+    pulls: dict[tuple[str, str], int] = field(default_factory=dict)
+    plans: int = 0
+    echoes: int = 0
+    settled: list[tuple["Delivery", "Receipt | None"]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def pulled(self, one: "Pulled") -> None:
+        with self.lock:
+            place = (one.connection, one.stream)
+            self.pulls[place] = self.pulls.get(place, 0) + 1
+
+    def planned(self, one: "Planned") -> None:
+        with self.lock:
+            self.plans += 1
+            self.echoes += one.echoes
+
+    def settle(self, delivery: "Delivery", receipt: "Receipt | None") -> None:
+        with self.lock:
+            self.settled.append((delivery, receipt))
+
+    def done(self, *steps: str) -> "list[tuple[Delivery, Receipt]]":
+        """Give the confirmed deliveries of these steps, in the order they were confirmed."""
+        with self.lock:
+            return [(one, told) for one, told in self.settled if told is not None and (not steps or one.step in steps)]
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything running: the sandbox behind `control`, the settings in `folder`, the daemon on its bridge."""
+
+    folder: Path
+    control: Control
+    loaded: dict[str, int]
+    bridge: "Bridge"
+    daemon: "Daemon"
+    seen: Seen
+    # Since when nothing may be written any more, by our own clock.
+    quiet_since: datetime | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+        """Wait for a condition.
+
+        Raises:
+            DemoError: it did not come true in time; with what the daemon last complained of.
+        """
+        deadline = self.clock.monotonic() + seconds
+        while not condition():
+            if self.clock.monotonic() > deadline:
+                raise DemoError(
+                    f"waited {seconds:.0f} s in vain until {what}{self._complaint()}", f"the log is {self.log}"
+                )
+            self.clock.wait(_LOOK_EVERY)
+
+    def _complaint(self) -> str:
+        """Give the last thing that went wrong, by the daemon's log."""
+        entries = [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+        wrong = [one for one in entries if one["level"] in ("warning", "error")]
+        return f"; the daemon last said: {wrong[-1]['event']} {wrong[-1].get('error', '')}" if wrong else ""
+
+    @property
+    def log(self) -> Path:
+        """Where the daemon tells what went wrong."""
+        return self.folder / "cxbridge.log"
+
+    @property
+    def waiting_recipe(self) -> Path:
+        """Where the recipe waits until it is its turn."""
+        return self.folder / RECIPE
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.folder / "recipes" / RECIPE
+
+    def quiet_rounds(self, rounds: int) -> Callable[[], bool]:
+        """Give a condition: every stream that follows changes was pulled that often from now on."""
+        streams = [
+            (connection, stream)
+            for connection, stream in self.bridge.streams()
+            if self.bridge.connections[connection].streams[stream].order == "changed"
+        ]
+        with self.seen.lock:
+            before = {place: self.seen.pulls.get(place, 0) for place in streams}
+
+        def passed() -> bool:
+            with self.seen.lock:
+                return all(self.seen.pulls.get(place, 0) >= count + rounds for place, count in before.items())
+
+        return passed
+
+
+@contextmanager
+def opened(*, keep: bool, data: Path | None, live: Callable[[str], str]) -> Iterator[Stage]:
+    """Set everything up, and take it down again; `live` turns the recipe's text into the one that is played."""
+    from cxbridge.core.config import load
+    from cxbridge.core.engine.bridge import Bridge
+    from cxbridge.core.engine.daemon import Daemon, Watcher
+
+    with _folder(keep=keep) as folder, _sandbox(data) as told:
+        control = Control(told["control"])
+        _settle_in(folder, control, live)
+        with (folder / "cxbridge.log").open("a", encoding="utf-8", buffering=1) as log:
+            logs.configure(log)
+            seen = Seen()
+            configuration = load(folder / "cxbridge.toml")
+            with Bridge(configuration, on_settled=seen.settle) as bridge, bridge.store.alone("demo"):
+                daemon = Daemon(bridge, Watcher(pulled=seen.pulled, planned=seen.planned))
+                try:
+                    yield Stage(folder, control, told["loaded"], bridge, daemon, seen)
+                finally:
+                    daemon.end()
+
+
+def _settle_in(folder: Path, control: Control, live: Callable[[str], str]) -> None:
+    """Write the settings; the recipe waits beside the folder until it is its turn."""
+    (folder / "recipes").mkdir()
+    (folder / "secrets").mkdir(mode=0o700)
+    (folder / "secrets" / "sandbox.token").write_text("sandbox-token\n", encoding="utf-8")
+    (folder / "cxbridge.toml").write_text(sandbox_settings(control.url, poll=_POLL, settle="2s"), encoding="utf-8")
+    (folder / RECIPE).write_text(live(shipped(RECIPE)), encoding="utf-8")
+
+
+@contextmanager
+def _folder(*, keep: bool) -> Iterator[Path]:
+    if not keep:
+        place = Path(tempfile.mkdtemp(prefix="cxbridge-demo-"))
+        try:
+            yield place
+        except DemoError:
+            # The error names the log that lies there.
+            raise
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    folder = Path(".demo")
+    if folder.exists() and not (folder / _MARK).exists():
+        raise CannotWriteError(f"{folder.resolve()} is there and was not made by a demo", "move it out of the way")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / _MARK).touch()
+    yield folder
+
+
+@contextmanager
+def _sandbox(data: Path | None) -> Iterator[dict[str, Any]]:
+    """Run a sandbox as a child that ends when this process does, however it does."""
+    ports = ["--zendesk-port", "0", "--jira-port", "0", "--control-port", "0"]
+    more = ["--data", str(data)] if data else []
+    command = [
+        *(sys.executable, "-m", "cxbridge.cli", "sandbox", "--json", "--until-eof"),
+        # Nobody watches a demo for minutes because a vendor admits ten exports a minute.
+        *("--no-limits", "--search-lag", _SEARCH_LAG),
+        *ports,
+        *more,
+    ]
+    # A group of its own, so that Ctrl-C reaches the daemon first and the sandbox goes last.
+    child = subprocess.Popen(  # noqa: S603 - this program itself, with arguments from above
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        env=os.environ | {"NO_COLOR": "1"},
+    )
+    try:
+        told = _first_document(child.stdout)
+        if told is None:
+            raise DemoError(f"the sandbox did not start (exit code {child.wait()})", "its own words stand above")
+        yield told
+    finally:
+        if child.stdin is not None:
+            child.stdin.close()
+        try:
+            child.wait(5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def _first_document(stream: IO[bytes] | None) -> dict[str, Any] | None:
+    """Read lines until they are one whole JSON document."""
+    text = ""
+    for line in stream or ():
+        text += line.decode()
+        if line.rstrip() == b"}":
+            found: dict[str, Any] = json.loads(text)
+            return found
+    return None

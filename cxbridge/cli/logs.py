@@ -1,0 +1,51 @@
+"""How the daemon's log lines look: JSON for machines, one readable line for a terminal; both on stderr or in a file."""
+
+import logging
+import sys
+from typing import Any, TextIO
+
+
+def configure(stream: TextIO | None = None, *, level: str = "info") -> None:
+    """Send all log lines to a stream (stderr without): JSON unless it is a terminal. A second call changes the stream."""
+    import structlog
+
+    out = stream or sys.stderr
+    human = out.isatty()
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=True),
+    ]
+    ending: list[Any] = (
+        [
+            structlog.dev.ConsoleRenderer(
+                colors=_colours(), sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+        if human
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    )
+    structlog.configure(
+        processors=[*shared, *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    # What libraries say (the scheduler's missed alarms, say) comes the same way.
+    logging.basicConfig(handlers=[_Handed()], level=max(number, logging.WARNING), force=True)
+
+
+class _Handed(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        import structlog
+
+        log = structlog.get_logger(record.name)
+        told = {"exc_info": record.exc_info} if record.exc_info else {}
+        log.log(record.levelno, record.getMessage(), logger=record.name, **told)
+
+
+def _colours() -> bool:
+    import os
+
+    return not os.environ.get("NO_COLOR")

@@ -1,0 +1,119 @@
+"""`sandbox`: simulated vendors on this machine, to try things on; no part of what runs in production."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from cxbridge.cli.errors import CannotWriteError, CommandError
+from cxbridge.cli.options import Json
+from cxbridge.cli.render import Output
+
+CONTROL_PORT, ZENDESK_PORT, JIRA_PORT = 8100, 8101, 8102
+
+
+def sandbox(
+    *,
+    zendesk_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where Zendesk listens; 0 takes a free port.")
+    ] = ZENDESK_PORT,
+    jira_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where Jira listens; 0 takes a free port.")
+    ] = JIRA_PORT,
+    control_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where people, clock and faults are played; 0 takes a free port.")
+    ] = CONTROL_PORT,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Fill it from this file (.jsonl or .csv, also .gz) instead of the shipped company."
+        ),
+    ] = None,
+    export_lag: Annotated[
+        int, typer.Option(min=0, metavar="SECONDS", help="How long Zendesk holds changes back.")
+    ] = 60,
+    search_lag: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long Jira's search misses a change.")
+    ] = 5,
+    no_limits: Annotated[bool, typer.Option("--no-limits", help="Lift the vendors' rate limits.")] = False,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Equal seeds give equal ids.")] = 1,
+    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
+    json: Json = False,
+) -> None:
+    """Simulate Zendesk and Jira on this machine until interrupted: real HTTP, with a company to try things on.
+
+    Point a folder at it with: cxbridge init --sandbox
+    """
+    from cxbridge.sandbox import seed as company
+    from cxbridge.sandbox.seed import SeedError
+    from cxbridge.sandbox.server import Sandbox
+    from cxbridge.sandbox.world import World
+
+    zendesk: dict[str, Any] = {"export_lag": export_lag}
+    jira: dict[str, Any] = {"search_lag": search_lag}
+    if no_limits:
+        zendesk["limits"] = None
+        jira |= {"limits": None, "issue_writes": None}
+    world = World(seed, zendesk_options=zendesk, jira_options=jira)
+    served = Sandbox(world, ports={"zendesk": zendesk_port, "jira": jira_port, "control": control_port})
+    try:
+        loaded = company.load_file(world, data) if data else company.load_company(world)
+    except SeedError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"{data} cannot be read: {error.strerror}") from error
+    end = _ended(until_eof=until_eof)
+    try:
+        served.start()
+    except OSError as error:
+        raise CannotWriteError(str(error.strerror or error), "name another port, or 0 for a free one") from error
+    try:
+        _tell(Output(json), served, loaded)
+        end.wait()
+    finally:
+        served.stop()
+
+
+def _tell(output: Output, served: Any, loaded: dict[str, int]) -> None:
+    if output.json:
+        urls = {"zendesk": served.zendesk_url, "jira": served.jira_url, "control": served.control_url}
+        output.data({**urls, "loaded": loaded})
+    else:
+        output.line("simulated vendors, until Ctrl-C:")
+        output.line(f"  Zendesk  {served.zendesk_url}   bridge@example.test with the token sandbox-token")
+        output.line(f"  Jira     {served.jira_url}   the same")
+        output.line(f"  control  {served.control_url}   people, clock, faults, journal: open it for a list")
+        output.line("  holds    " + ", ".join(f"{count} {kind}s" for kind, count in loaded.items()))
+        output.line(
+            "point a folder at it with: cxbridge init --sandbox"
+            + (
+                f" --control-url {served.control_url}"
+                if served.control_url.rpartition(":")[2] != str(CONTROL_PORT)
+                else ""
+            )
+        )
+    sys.stdout.flush()
+
+
+def _ended(*, until_eof: bool) -> threading.Event:
+    """Give an event that a signal sets, or the end of stdin where whoever started this process holds the other end."""
+    end = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        end.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    if until_eof:
+
+        def watch() -> None:
+            sys.stdin.buffer.read()
+            end.set()
+
+        threading.Thread(target=watch, name="until-eof", daemon=True).start()
+    return end

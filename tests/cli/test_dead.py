@@ -1,0 +1,82 @@
+"""`dead`: what waits for a person is listed with its next step, and retry and drop do just what was chosen."""
+
+from pathlib import Path
+
+import pytest
+
+from cxbridge.core.config import load
+from cxbridge.core.engine.bridge import Bridge
+from cxbridge.sandbox.server import Sandbox
+from tests.cli.conftest import Cxbridge, installed
+
+
+@pytest.fixture
+def refused(cxbridge: Cxbridge, vendors: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A tracker that refused two issues for good; the current folder holds the store that knows."""
+    monkeypatch.chdir(installed(vendors, tmp_path / "here", live=True))
+    vendors.world.faults.add("status", "jira", method="POST", path_regex="/rest/api/3/issue$", times=2, code=400)
+    with Bridge(load(Path("cxbridge.toml"))) as bridge:
+        for connection, stream in bridge.streams():
+            bridge.pull(connection, stream)
+        bridge.plan()
+    ended = cxbridge("push")
+    assert ended.code == 3
+    assert "cxbridge dead list" in ended.err
+    return vendors
+
+
+def _dead(cxbridge: Cxbridge) -> list[str]:
+    return [one["id"] for one in cxbridge("dead", "list", "--json").data if one["what"] == "dead letter"]
+
+
+def test_list_says_why_and_what_next(cxbridge: Cxbridge, refused: Sandbox) -> None:
+    rows = cxbridge("dead", "list", "--json").data
+    assert sorted(one["what"] for one in rows) == ["dead letter", "dead letter", "held run", "held run"]
+    letter = next(one for one in rows if one["what"] == "dead letter")
+    assert "400" in letter["why"]
+    assert "cxbridge dead retry" in letter["next"]
+    words = cxbridge("dead", "list")
+    assert letter["id"] in words.out
+    assert "cxbridge dead retry ID" in words.err
+
+
+def test_retry_sends_again_once_the_cause_is_mended(cxbridge: Cxbridge, refused: Sandbox) -> None:
+    one, _ = _dead(cxbridge)
+    ended = cxbridge("dead", "retry", one)
+    assert ended.code == 0
+    assert ended.out.startswith("1 of 1 ")
+    assert cxbridge("dead", "retry", "--all", "--recipe", "escalation-to-jira").out.startswith("1 of 1 ")
+    assert cxbridge("push").code == 0
+    assert _dead(cxbridge) == []
+    assert len(refused.world.journal.effects("issue.created", "api")) == 22
+
+
+def test_retry_of_nothing(cxbridge: Cxbridge, played: Path) -> None:
+    assert cxbridge("dead", "retry", "--all").out.startswith("0 of 0 ")
+    ended = cxbridge("dead", "retry", "dlv_nothing")
+    assert ended.code == 65
+    assert "nothing was changed" in ended.err
+
+
+def test_a_run_is_not_a_delivery(cxbridge: Cxbridge, played: Path) -> None:
+    held = cxbridge("dead", "list", "--json").data[0]
+    assert held["what"] == "held run"
+    ended = cxbridge("dead", "retry", held["id"])
+    assert ended.code == 65
+    assert "is a run" in ended.err
+
+
+def test_drop_gives_up_for_good(cxbridge: Cxbridge, refused: Sandbox) -> None:
+    assert cxbridge("dead", "drop", "--all", "--recipe", "another").out.startswith("0 of 0 ")
+    assert cxbridge("dead", "drop", "--all").out.startswith("2 of 2 ")
+    assert _dead(cxbridge) == []
+    before = len(refused.world.journal.writes())
+    assert cxbridge("push").code == 0
+    assert len(refused.world.journal.writes()) == before
+
+
+def test_an_empty_list_is_good_news(cxbridge: Cxbridge, folder: Path) -> None:
+    ended = cxbridge("dead", "list")
+    assert ended.code == 0
+    assert "nothing waits for a person" in ended.err
+    assert cxbridge("dead", "list", "--json").data == []
