@@ -40,7 +40,8 @@ beginning). Everything on a page is stored in the same commit as its cursor; yie
 **Actions** write. An action is a function from a `Call` to a `Receipt` and declares its effect class, from which the engine
 picks the recovery when an answer never came: `Idempotent` is sent again; `Keyed` is sent again under the same key inside half
 its window; `Findable` is looked up by its marker, twice, `settle` seconds apart, before it may be sent again; `Blind` is shown
-to a person and never repeated. A `perform` makes at most one call that changes something, and makes it last.
+to a person and never repeated. A `perform` makes at most one call that changes something, and makes it last; only an
+`Idempotent` one may go in several steps, because it takes up again wherever it stands.
 
 This module imports nothing that can open a socket or a database.
 """
