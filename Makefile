@@ -32,7 +32,7 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-dev
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	@$(BIN)/python -m benchmarks $(WHAT)
 
 clean:
 	rm -rf $(VENV) .demo

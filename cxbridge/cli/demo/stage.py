@@ -120,7 +120,10 @@ class Stage:
         return self.folder / "recipes" / RECIPE
 
     def quiet_rounds(self, rounds: int) -> Callable[[], bool]:
-        """Give a condition: every stream that follows changes was pulled that often from now on."""
+        """Give a condition: every stream that follows changes was pulled that often from now on.
+
+        Asking for it nudges those that are not there yet, as a webhook would: some come round only every few minutes.
+        """
         streams = [
             (connection, stream)
             for connection, stream in self.bridge.streams()
@@ -131,7 +134,10 @@ class Stage:
 
         def passed() -> bool:
             with self.seen.lock:
-                return all(self.seen.pulls.get(place, 0) >= count + rounds for place, count in before.items())
+                late = [place for place, count in before.items() if self.seen.pulls.get(place, 0) < count + rounds]
+            for connection, stream in late:
+                self.daemon.nudge(f"pull:{connection}/{stream}")
+            return not late
 
         return passed
 
