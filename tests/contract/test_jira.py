@@ -1,6 +1,7 @@
 """The Jira connector keeps the contract, against the simulated site."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -33,6 +34,22 @@ class TestJira(ConnectorContract):
     @pytest.fixture
     def lab(self, site: Simulated) -> Lab:
         return lab_of(site, email="bridge@example.test", api_token="sandbox-token")
+
+
+class TestJiraWithHistory(ConnectorContract):
+    """With the changelog read and all names in the settings held against the site."""
+
+    waivers = WAIVERS
+
+    @pytest.fixture
+    def lab(self, site: Simulated) -> Lab:
+        made = lab_of(site, email="bridge@example.test", api_token="sandbox-token")
+        named = {
+            "status_overrides": {"In Review": "waiting"},
+            "priorities": {"urgent": ["Highest"]},
+            "issue_types": {"bug": "Bug"},
+        }
+        return replace(made, settings={**made.settings, **named, "history": True})
 
 
 class TestJiraByConsent(ConnectorContract):

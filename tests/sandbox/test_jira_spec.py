@@ -258,6 +258,7 @@ def ask_for_the_set_up(ask: Checked) -> None:
         "/priority",
         "/priority/search",
         "/resolution",
+        "/resolution/search",
         "/field",
         "/field/search?maxResults=5",
         "/label",

@@ -1,8 +1,8 @@
 """Jira Cloud: issues, comments, people and projects are read; issues, statuses, comments and links are written.
 
 A vendor's connector: it imports nothing of the project but `cxbridge.core.connector`. How it is cut: `wire` (Jira's
-JSON as types), `rules` and `mapping` and `adf` and `screens` (pure), `streams` (reads), `actions` and what it lists
-(writes), `errors`.
+JSON as types), `rules` and `mapping` and `adf` and `screens` (pure), `streams` and `history` and `listing` (reads),
+`reference` (the settings against the site), `actions` and what it lists (writes), `errors`.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, StringConstraints, field_validator, model_validator
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.jira import actions, errors, streams, wire
+from cxbridge.plugins.jira import actions, errors, reference, streams, wire
 from cxbridge.plugins.jira.rules import Rules, Severity
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -65,7 +65,8 @@ class Jira(cx.Connector):
     )
     start: date | None = cx.Field(default=None, description="Read only issues that changed on this day or later.")
     history: bool = cx.Field(
-        default=False, description="Find out who changed an issue last, at the price of slower searches."
+        default=False,
+        description="Find out who changed an issue last and how often it was reopened; searches get slower.",
     )
     overlap: Span = cx.Field(default=300, description="How far each run looks back behind the last one.")
     settle: Span = cx.Field(default=120, description="How long the search may not show a new issue yet.")
@@ -151,16 +152,16 @@ class Jira(cx.Connector):
         )
 
     def check(self, client: cx.Client) -> cx.Identity:
-        """Find out whose credential it is, and whether that account sees the projects.
+        """Find out whose credential it is, and whether that account sees the projects and what else the settings name.
 
         Raises:
             Unauthorized: when the credential is not accepted, or not at this address.
-            Rejected: when a project is not visible.
+            Rejected: when a project is not visible, or a field, status, priority, resolution or issue type is not.
         """
         me = client.get("/rest/api/3/myself").decode(wire.User)
-        seen: set[str] = set()
+        seen: dict[str, str] = {}
         for values in streams.listed_projects(self.rules, client):
-            seen |= {project.key for project in map(streams.project_of, values) if project.key}
+            seen |= {project.key: str(project.id) for project in map(streams.project_of, values) if project.key}
         for key in self.projects:
             if key not in seen:
                 raise cx.Rejected(
@@ -168,7 +169,8 @@ class Jira(cx.Connector):
                     'grant it the "Browse projects" permission there, or mend the key under projects'
                 )
         ref = f"users/{me.account_id}" if me.account_id else None
-        return cx.Identity(me.display_name or me.account_id or "unknown", ref)
+        notices = reference.verify(self.rules, client, list(seen.values()))
+        return cx.Identity(me.display_name or me.account_id or "unknown", ref, tuple(notices))
 
     def streams(self) -> list[cx.Stream]:
         """List what can be read."""

@@ -31,11 +31,12 @@ TICKET_GAPS: Final = (
     "external_id",
     "first_response_at",
     "closed_at",
-    "reopen_count",
     "reply_count",
     "satisfaction",
     "deleted_at",
 )
+# What is told by the changelog only.
+HISTORY_GAPS: Final = ("changed_by", "reopen_count")
 # Comments that are deleted just disappear; the API tells of no channel and no thread.
 COMMENT_GAPS: Final = ("body_html", "channel", "in_reply_to", "attachments", "deleted_at")
 
@@ -120,8 +121,8 @@ def misfit(error: Exception) -> str:
     return "it is not valid JSON" if isinstance(error, msgspec.DecodeError) else "it is not of the known form"
 
 
-def ticket(issue: Issue, rules: Rules) -> cx.Ticket:
-    """Map an issue.
+def ticket(issue: Issue, rules: Rules, reopened: int | None = None) -> cx.Ticket:
+    """Map an issue; how often it was reopened is known to those who have read its history.
 
     Raises:
         Unreadable: when it has no key, or a time in it is no time.
@@ -160,6 +161,7 @@ def ticket(issue: Issue, rules: Rules) -> cx.Ticket:
         parent=_ref("issues", fields.parent.id) if fields.parent else None,
         tags=tags(fields.labels),
         due_at=_day(fields.duedate),
+        reopen_count=reopened,
         resolved_at=moment(fields.resolutiondate),
         # A security level hides the issue from most of those who see the project.
         access="private" if fields.security else None,
@@ -347,19 +349,31 @@ def millis(when: datetime) -> int:
     return round(when.timestamp() * 1000)
 
 
-def _changed_by(changelog: wire.Changelog | None, updated: datetime | None) -> cx.Actor | None:
-    """Tell who made the last edit. The vendor expands at most 40 entries, so only the newest is of use; and a comment
-    moves `updated` without an entry, so that the newest one counts only if it is as new as the issue.
+def timeline(changelog: wire.Changelog | None, updated: datetime | None) -> list[wire.History]:
+    """Give the entries of a changelog, oldest first, up to the state in which the issue was read: the history may have
+    been read after the issue, and what came in between belongs to the next reading of both.
+
+    Raises:
+        Unreadable: when a time in it is no time.
     """
     if changelog is None or updated is None:
+        return []
+    dated = ((moment(entry.created), entry) for entry in changelog.histories)
+    entries = [(when, entry) for when, entry in dated if when and when - updated <= _SAME_EDIT]
+    # Ids are numbers that grow, given as texts.
+    entries.sort(key=lambda pair: (pair[0], len(str(pair[1].id)), str(pair[1].id)))
+    return [entry for _, entry in entries]
+
+
+def _changed_by(changelog: wire.Changelog | None, updated: datetime | None) -> cx.Actor | None:
+    """Tell who made the last edit. A comment moves `updated` without an entry, so that the newest entry counts only if
+    it is as new as the issue.
+    """
+    entries = timeline(changelog, updated)
+    when = moment(entries[-1].created) if entries else None
+    if when is None or updated is None or updated - when > _SAME_EDIT:
         return None
-    entries = [(moment(entry.created), entry) for entry in changelog.histories]
-    when, newest = max(
-        ((when, entry) for when, entry in entries if when), key=lambda pair: pair[0], default=(None, None)
-    )
-    if when is None or newest is None or abs(updated - when) > _SAME_EDIT:
-        return None
-    return actor(newest.author)
+    return actor(entries[-1].author)
 
 
 def _attachment(file: wire.Attachment) -> cx.Attachment:

@@ -22,6 +22,8 @@ import msgspec
 
 from cxbridge.core import connector as cx
 from cxbridge.plugins.jira import mapping, wire
+from cxbridge.plugins.jira.history import Histories
+from cxbridge.plugins.jira.listing import beans
 from cxbridge.plugins.jira.mapping import Issue, Unreadable
 from cxbridge.plugins.jira.rules import Rules
 
@@ -98,7 +100,7 @@ class _Found:
 
 def streams(reading: Reading) -> list[cx.Stream]:
     """List the streams of a connection."""
-    gaps = mapping.TICKET_GAPS if reading.history else (*mapping.TICKET_GAPS, "changed_by")
+    gaps = mapping.TICKET_GAPS if reading.history else (*mapping.TICKET_GAPS, *mapping.HISTORY_GAPS)
     return [
         cx.Stream("issues", (cx.Ticket,), pages=partial(_issues, reading), gaps=gaps),
         cx.Stream("comments", (cx.Comment,), pages=partial(_comments, reading), gaps=mapping.COMMENT_GAPS),
@@ -115,11 +117,13 @@ def streams(reading: Reading) -> list[cx.Stream]:
 
 
 def _issues(reading: Reading, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
-    for found in _walk(reading, client, cursor, reading.fields(), "changelog" if reading.history else None):
+    histories = Histories(client, reading.rules) if reading.history else None
+    for found in _walk(reading, client, cursor, reading.fields(), "changelog" if histories else None):
         tickets, raw, refused = [], [], list(found.refused)
         for issue, source in zip(found.issues, found.raw, strict=True):
             try:
-                tickets.append(mapping.ticket(issue, reading.rules))
+                told, reopened = histories.read(issue) if histories else (issue, None)
+                tickets.append(mapping.ticket(told, reading.rules, reopened))
                 raw.append(source)
             except Unreadable as error:
                 refused.append(f"issue {issue.id}: {error}")
@@ -193,7 +197,7 @@ def _walk(
     reading: Reading, client: cx.Client, cursor: cx.Json, fields: tuple[str, ...], expand: str | None
 ) -> Iterator[_Found]:
     """Follow the search from a cursor to its end, page by page."""
-    scope = _scope(reading, fields)
+    scope = _scope(reading, fields, expand)
     here = _resumed(cursor, scope, reading.start)
     tokens: set[str] = set()
     empty = 0
@@ -226,9 +230,10 @@ def _walk(
         yield _Found(found.issues, found.raw, found.refused, here)
 
 
-def _scope(reading: Reading, fields: Sequence[str]) -> tuple[str, ...]:
+def _scope(reading: Reading, fields: Sequence[str], expand: str | None) -> tuple[str, ...]:
     since = [f"start={reading.start.isoformat()}"] if reading.start else []
-    return (*(f"project={key}" for key in sorted(reading.rules.projects)), *sorted(fields), *since)
+    also = [f"expand={expand}"] if expand else []
+    return (*(f"project={key}" for key in sorted(reading.rules.projects)), *sorted(fields), *since, *also)
 
 
 def _resumed(cursor: cx.Json, scope: tuple[str, ...], start: date | None) -> Position:
@@ -331,11 +336,4 @@ def project_of(source: msgspec.Raw) -> wire.Project:
 def listed_projects(rules: Rules, client: cx.Client) -> Iterator[list[msgspec.Raw]]:
     """Page through those of the configured projects that this credential may see."""
     for at in range(0, len(rules.projects), 50):  # the vendor takes up to 50 keys
-        start = 0
-        while True:
-            asked = {"keys": list(rules.projects[at : at + 50]), "startAt": start, "maxResults": 50}
-            page = client.get("/rest/api/3/project/search", asked).decode(wire.Projects)
-            yield page.values
-            start += len(page.values)
-            if page.is_last or not page.values or (page.total is not None and start >= page.total):
-                break
+        yield from beans(client, "/rest/api/3/project/search", {"keys": list(rules.projects[at : at + 50])}, 50)

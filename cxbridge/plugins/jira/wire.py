@@ -130,16 +130,32 @@ class Fields(msgspec.Struct, frozen=True, gc=False):
     comment: Comments | None = None
 
 
+class Change(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One field in an entry of the changelog: ids in `from` and `to`, names beside them. Links have no `field_id`."""
+
+    field: str | None = None
+    fieldtype: str | None = None
+    field_id: str | None = None
+    from_: Id | None = msgspec.field(default=None, name="from")
+    from_string: str | None = None
+    to: Id | None = None
+    to_string: str | None = None
+
+
 class History(msgspec.Struct, frozen=True, gc=False):
-    """One entry of the changelog, without what it changed; `created` is an epoch number in the bulk form."""
+    """One entry of the changelog; `created` is an epoch number in the bulk form."""
 
     id: Id | None = None
     author: User | None = None
     created: str | int | None = None
+    items: list[Change] = []
 
 
 class Changelog(msgspec.Struct, frozen=True, gc=False):
+    """The expanded form, which may hold fewer entries than `total`."""
+
     histories: list[History] = []
+    total: int | None = None
 
 
 class FieldSchema(msgspec.Struct, frozen=True, gc=False):
@@ -191,7 +207,9 @@ class SearchPage(msgspec.Struct, frozen=True, rename="camel", gc=False):
     is_last: bool | None = None
 
 
-class Projects(msgspec.Struct, frozen=True, rename="camel", gc=False):
+class Bean(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A page of the usual kind, whatever its rows are; `total` may be missing."""
+
     values: list[msgspec.Raw] = []
     start_at: int = 0
     total: int | None = None

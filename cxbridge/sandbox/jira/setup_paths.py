@@ -242,7 +242,15 @@ def priority_search(services: Services, call: Call) -> Reply:
 
 
 def resolutions(services: Services, call: Call) -> Reply:
-    return Reply(200, [services.renderer(call).resolution(one.id) for one in services.state.site.resolutions])
+    return Reply(200, _resolutions(services, call))
+
+
+def resolution_search(services: Services, call: Call) -> Reply:
+    return Reply(200, page(call, _resolutions(services, call)))
+
+
+def _resolutions(services: Services, call: Call) -> list[Any]:
+    return [services.renderer(call).resolution(one.id) for one in services.state.site.resolutions]
 
 
 # fields and labels
@@ -318,6 +326,7 @@ PATHS: Final = (
     Path("GET", "/priority", priorities),
     Path("GET", "/priority/search", priority_search),
     Path("GET", "/resolution", resolutions),
+    Path("GET", "/resolution/search", resolution_search),
     Path("GET", "/field", fields),
     Path("GET", "/field/search", field_search),
     Path("GET", "/label", labels),

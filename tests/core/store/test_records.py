@@ -169,6 +169,20 @@ def test_a_page_larger_than_one_statement_holds(apply, store, log, item):
         assert len(changes.after(tx, 1203, 1000)) == 401
 
 
+@pytest.mark.parametrize("size", [1, 99, 100, 101, 250])
+def test_every_row_of_a_page_keeps_its_own_values(apply, store, log, item, size):
+    apply(*(item(str(number), f"text {number}", number, raw=b"raw %d" % number) for number in range(size)))
+    with store.read() as tx:
+        found = records.get_many(tx, [Ref("desk", "tickets", str(number)) for number in range(size)])
+        assert {ref.key: (one.body, one.ordinal) for ref, one in found.items()} == {
+            str(number): (f"{number}:text {number}:{number}".encode(), number) for number in range(size)
+        }
+        assert [records.raw(tx, Ref("desk", "tickets", str(number))) for number in range(size)] == [
+            b"raw %d" % number for number in range(size)
+        ]
+    assert log() == [(str(number), "created", None) for number in range(size)]
+
+
 def test_statements_do_not_grow_with_the_page(store, item, noon):
     def statements(page):
         count = 0

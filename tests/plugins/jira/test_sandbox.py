@@ -133,6 +133,42 @@ def test_check_tells_a_project_that_is_not_there(start: Callable[..., Site]) -> 
         site.jira.check(site.client)
 
 
+def test_check_finds_what_the_settings_name(start: Callable[..., Site]) -> None:
+    site = start(
+        status_overrides={"in review": "waiting", "10003": "resolved"},
+        priorities={"urgent": ["Highest", "2"]},
+        resolutions={"fixed": ["Fixed"], "declined": ["Won't Do"]},
+        issue_types={"incident": "Incident", "bug": "Bug"},
+    )
+    assert site.jira.check(site.client).notices == ()
+
+
+def test_check_tells_every_name_that_is_not_there(start: Callable[..., Site]) -> None:
+    site = start(
+        fields={"severity": "customfield_99999"},
+        status_overrides={"In Revue": "waiting"},
+        priorities={"urgent": ["Hihgest"]},
+        resolutions={"fixed": ["Fixxed"]},
+        issue_types={"bug": "Bugg"},
+    )
+    with pytest.raises(cx.Rejected) as caught:
+        site.jira.check(site.client)
+    told = str(caught.value)
+    assert 'field "customfield_99999" under fields.severity (nearest is "Severity", id customfield_10032)' in told
+    assert 'status "In Revue" under status_overrides (nearest is "In Review", id ' in told
+    assert 'priority "Hihgest" under priorities.urgent (nearest is "Highest", id 1)' in told
+    assert 'resolution "Fixxed" under resolutions.fixed (nearest is "Fixed", id ' in told
+    assert 'issue type "Bugg" under issue_types.bug (nearest is "Bug", id ' in told
+
+
+def test_check_knows_statuses_by_the_names_they_have_there(start: Callable[..., Site]) -> None:
+    site = start({"status_names": {"In Review": "In Prüfung"}}, status_overrides={"in prüfung": "waiting"})
+    assert site.jira.check(site.client).notices == ()
+    wrong = start({"status_names": {"In Review": "In Prüfung"}}, status_overrides={"In Review": "waiting"})
+    with pytest.raises(cx.Rejected, match='status "In Review" under status_overrides'):
+        wrong.jira.check(wrong.client)
+
+
 def test_every_stream_once(site: Site) -> None:
     pages = site.pull("issues")
     tickets = site.tickets()
@@ -185,6 +221,27 @@ def test_history_tells_who_changed_an_issue(start: Callable[..., Site]) -> None:
     site.people("PATCH", "issues/ENG-1", actor="ben", summary="Renamed")
     site.wait(60)
     assert site.tickets()["ENG-1"].changed_by == cx.Actor(ref="users/5b10ac8d82e05b22cc7d4ef5", kind="person")
+
+
+def test_a_long_history_is_read_whole(start: Callable[..., Site]) -> None:
+    site = start(history=True)
+    for _ in range(2):
+        site.people("POST", "issues/ENG-1/transition", to="Done", resolution="Fixed", actor="ana")
+        site.people("POST", "issues/ENG-1/transition", to="To Do", actor="ana")
+    for number in range(100):
+        site.people("PATCH", "issues/ENG-1", actor="ben", summary=f"Name {number}")
+    site.wait(60)
+    tickets = site.tickets()
+    assert tickets["ENG-1"].changed_by == cx.Actor(ref="users/5b10ac8d82e05b22cc7d4ef5", kind="person")
+    assert tickets["ENG-1"].reopen_count == 2
+    assert tickets["ENG-2"].reopen_count == 0
+
+
+def test_without_history_nothing_is_told_of_it(site: Site) -> None:
+    site.people("POST", "issues/ENG-1/transition", to="Done", actor="ana")
+    site.people("POST", "issues/ENG-1/transition", to="To Do", actor="ana")
+    site.wait(60)
+    assert {(ticket.changed_by, ticket.reopen_count) for ticket in site.tickets().values()} == {(None, None)}
 
 
 def test_a_long_conversation_is_read_whole(site: Site) -> None:

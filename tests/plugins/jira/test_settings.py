@@ -107,6 +107,7 @@ def projects(*keys: str) -> dict[str, Any]:
 def test_check_tells_whose_credential_it_is(desk) -> None:
     desk.router.get(f"{API}/myself").mock(return_value=answer(ME))
     asked = desk.router.get(f"{API}/project/search").mock(return_value=answer(projects("ENG", "OPS")))
+    desk.router.get(f"{API}/field").mock(return_value=answer([{"id": field} for field in desk.jira.fields.values()]))
     identity = desk.jira.check(desk.client)
     assert (identity.name, identity.ref) == ("cxbridge", "users/712020:3c6e")
     assert asked.calls.last.request.url.params.get_list("keys") == ["ENG", "OPS"]
@@ -148,7 +149,7 @@ def test_streams_and_actions_are_what_is_promised(desk) -> None:
     streams = {stream.name: stream for stream in desk.jira.streams()}
     assert list(streams) == ["issues", "comments", "users", "projects"]
     assert streams["users"].filled_by == "issues"
-    assert "changed_by" in streams["issues"].gaps
+    assert {"changed_by", "reopen_count"} <= set(streams["issues"].gaps)
     effects = {action.name: action.effect for action in desk.jira.actions()}
     assert effects == {
         "issue.ensure": cx.Findable(settle=120.0),
