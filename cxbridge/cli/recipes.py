@@ -187,9 +187,9 @@ def resume(
 @app.command("schema")
 def schema() -> None:
     """Print the JSON Schema of recipe files, for completion and checks in an editor."""
-    from cxbridge.cli.editor import recipe_schema
+    from cxbridge.core.recipes.editor import schema
 
-    Output(json=True).data(recipe_schema())
+    Output(json=True).data(schema())
 
 
 def _load(read: "Configuration", names: Sequence[str] | None) -> "Loaded":

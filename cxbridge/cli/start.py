@@ -26,7 +26,7 @@ def init(
     """Write cxbridge.toml, a first recipe and a folder for secrets; what is there already stays as it is."""
     import json
 
-    from cxbridge.cli.editor import recipe_schema
+    from cxbridge.core.recipes.editor import schema
 
     output = Output()
     settings = sandbox_settings(control_url) if sandbox else shipped("cxbridge.toml")
@@ -36,7 +36,7 @@ def init(
         made.file(folder / "cxbridge.toml", settings)
         made.folder(folder / "recipes")
         made.file(folder / "recipes" / RECIPE, shipped(RECIPE))
-        made.file(folder / "recipes" / "cxbridge.schema.json", json.dumps(recipe_schema(), indent=1) + "\n")
+        made.file(folder / "recipes" / "cxbridge.schema.json", json.dumps(schema(), indent=1) + "\n")
         made.folder(folder / "secrets", 0o700)
         # Whoever puts this folder under version control keeps the secrets out of it.
         made.file(folder / "secrets" / ".gitignore", "*\n")

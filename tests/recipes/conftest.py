@@ -1,15 +1,18 @@
 """What tests of recipes share: the shipped files, and what the shipped connectors offer, without a network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from cxbridge.core.connector import Secret
 from cxbridge.core.engine.connections import Connection
+from cxbridge.core.errors import Problem
+from cxbridge.core.recipes.load import load_folder
 from cxbridge.plugins.jira import Jira
 from cxbridge.plugins.zendesk import Zendesk
 
+Check = Callable[..., tuple[Problem, ...]]
 SHIPPED = Path(__file__).resolve().parents[2] / "recipes"
 
 
@@ -25,3 +28,16 @@ def offers() -> Mapping[str, Connection]:
     )
     jira = Jira(url="http://127.0.0.1:9", email="bridge@example.test", api_token=token, projects=["ENG"])
     return {"zendesk": Connection.of("zendesk", zendesk), "jira": Connection.of("jira", jira)}
+
+
+@pytest.fixture
+def check(tmp_path: Path, offers: Mapping[str, Connection]) -> Check:
+    """Write a recipe into a folder and give what is wrong with it."""
+
+    def run(text: str | bytes, name: str = "escalation-to-jira") -> tuple[Problem, ...]:
+        body = text if isinstance(text, bytes) else text.encode()
+        (tmp_path / f"{name}.toml").write_bytes(body)
+        loaded = load_folder(tmp_path, offers, {})
+        return tuple(problem for error in loaded.errors for problem in error.problems)
+
+    return run

@@ -483,6 +483,9 @@ FORM = {
         'every    = "15m"', "every    = «15»", "CX014", "", 'write the unit of time with it, in quotes: "15m"'
     ),
     "duration of nothing": Edit('every    = "15m"', 'every    = «"0s"»', "CX014", "", "must be at least 1s"),
+    "pauses that do not grow": Edit(
+        'first = "10s", max = "8h"', 'first = «"9h"», max = "8h"', "CX014", "", "the first pause is longer"
+    ),
     "catch_up": Edit('catch_up = "6h"', 'catch_up = «"latst"»', "CX014", "", "neither none, latest or all nor a time"),
     "capital letter": Edit("right_tier =", "«Right_tier» =", "CX014", "", "a name begins with a small letter"),
     "rule for what a map does not list": Edit(

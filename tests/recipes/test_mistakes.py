@@ -1,34 +1,20 @@
 """Mistakes in recipes are refused at load: each with its line, its column, a caret under it and the likeliest remedy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from cxbridge.core.config import load
 from cxbridge.core.engine.connections import Connection
-from cxbridge.core.errors import Problem, RecipeError
+from cxbridge.core.errors import RecipeError
 from cxbridge.core.recipes.load import load_file, load_folder, load_text
 from tests.recipes import mistakes
-from tests.recipes.conftest import SHIPPED
+from tests.recipes.conftest import SHIPPED, Check
 from tests.recipes.mistakes import Edit
 
 NAME = "escalation-to-jira"
 TEXT = (SHIPPED / f"{NAME}.toml").read_text(encoding="utf-8")
-Check = Callable[..., tuple[Problem, ...]]
-
-
-@pytest.fixture
-def check(tmp_path: Path, offers: Mapping[str, Connection]) -> Check:
-    """Write a recipe into a folder and give what is wrong with it."""
-
-    def run(text: str | bytes, name: str = NAME) -> tuple[Problem, ...]:
-        body = text if isinstance(text, bytes) else text.encode()
-        (tmp_path / f"{name}.toml").write_bytes(body)
-        loaded = load_folder(tmp_path, offers, {})
-        return tuple(problem for error in loaded.errors for problem in error.problems)
-
-    return run
 
 
 def edited(edit: Edit) -> tuple[str, int, str]:

@@ -83,7 +83,7 @@ def _rehearse_one(
     result: Rehearsed,
 ) -> None:
     result.considered += 1
-    event = {"type": f"{trigger.noun}.changed", "at": scopes.now, "trigger": trigger.id}
+    event = {"type": f"{trigger.noun}.updated", "at": scopes.now, "trigger": trigger.id}
     scope = scopes.build(recipe, trigger.noun, shown, event=event)
     verdict = judge(recipe, scope)
     if not verdict.acts:

@@ -15,7 +15,7 @@ import msgspec
 
 from cxbridge.core.connector import EnsureTicket, Inputs
 from cxbridge.core.engine.connections import Connection
-from cxbridge.core.engine.scope import Scopes, body_view
+from cxbridge.core.engine.scope import Scope, Scopes, body_view
 from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Link, Ref, Run, new_id
 from cxbridge.core.recipes.expressions import Escape, ExpressionError, Unmapped
 from cxbridge.core.recipes.model import NOUNS, RESULT_FIELDS, Recipe, Rendered, Step
@@ -213,6 +213,8 @@ class Stepper:
         action = connection.actions.get(step.action) if connection else None
         if connection is None or action is None:
             raise Fault(f"{step.connection} does not offer {step.action} any more")
+        if target is not None and target.connection != step.connection:
+            raise Fault(f"step {step.id} would act on {target}, which is not in {step.connection}")
         # Links and syncs come as literals; only a recipe's own templates are rendered, for the destination's kind of text.
         inputs = _compact(step.inputs.render(scope, _ESCAPES[action.prose]))
         try:
@@ -289,7 +291,7 @@ class Stepper:
     def _finish(self, scopes: Scopes, result: Advance) -> None:
         result.run = msgspec.structs.replace(result.run, state="done", reason="", ended_at=scopes.now, wake_at=None)
 
-    def _scope(self, scopes: Scopes, recipe: Recipe, run: Run) -> dict[str, Any]:
+    def _scope(self, scopes: Scopes, recipe: Recipe, run: Run) -> Scope:
         noun = str(run.context.get("noun", recipe.noun))
         # A subject that was given by hand (a test in the recipe file) is not in the store.
         subject = run.context.get("subject") or scopes.entity(run.subject)

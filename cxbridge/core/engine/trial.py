@@ -48,7 +48,7 @@ def _run_test(
         "noun": recipe.noun,
         "subject": subject,
         "before": None,
-        "event": {"type": f"{recipe.noun}.changed", "at": now, "trigger": trigger.id},
+        "event": {"type": f"{recipe.noun}.updated", "at": now, "trigger": trigger.id},
     }
     for name, (_, kind) in BELONGINGS.get(NOUNS[recipe.noun], {}).items():
         context[name] = (

@@ -61,6 +61,7 @@ class Checker:
             self.problems.at_key((), "CX010", "the recipe does nothing: it has no [[step]], [[sync]] or [[follow]]")
         cases.cases(draft, noun)
         premises.check_entries(draft)
+        premises.check_retry(draft)
         return Recipe(
             id=self.name,
             path=draft.source.path,

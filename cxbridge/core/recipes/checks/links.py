@@ -14,6 +14,7 @@ from cxbridge.core.recipes.expressions import Expression
 from cxbridge.core.recipes.model import NOUNS, Follow, Step, Sync, SyncField, Trigger
 from cxbridge.core.recipes.schema import PLANNED_STEPS, RecipeFile
 from cxbridge.core.recipes.schema import Follow as FollowTable
+from cxbridge.core.recipes.schema import Step as StepTable
 from cxbridge.core.recipes.schema import Sync as SyncTable
 from cxbridge.core.recipes.schema import SyncField as SyncFieldTable
 from cxbridge.core.recipes.vocabulary import Offer, choices_of, hints_of, offered, plain_type, scope_of
@@ -35,12 +36,14 @@ def relations_of(document: Mapping[str, Any]) -> set[str]:
 
 def relations_known(file: RecipeFile) -> bool:
     """Whether every link step says its relation outright, and no step may be a link step by another name."""
-    return all(
-        (isinstance(one := step.with_.get("relation"), str) and not expressions.is_template(one))
-        if step.do == "link"
-        else step.do in (*steps.CORE_STEPS, *PLANNED_STEPS) or step.do.count(".") == 2
-        for step in file.step
-    )
+    return all(_says_relation(step) for step in file.step)
+
+
+def _says_relation(step: StepTable) -> bool:
+    if step.do != "link":
+        return step.do in (*steps.CORE_STEPS, *PLANNED_STEPS) or step.do.count(".") == 2
+    relation = step.with_.get("relation")
+    return isinstance(relation, str) and steps.RELATION.fullmatch(relation) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from cxbridge.core.errors import Problem
-from cxbridge.core.recipes.checks.draft import Draft, nearest
+from cxbridge.core.recipes.checks.draft import Draft, Path, nearest
 from cxbridge.core.recipes.functions import Default, ValueMap
 from cxbridge.core.recipes.model import BELONGINGS, NOUNS
 from cxbridge.core.recipes.schema import Input, RecipeFile, parse_duration
@@ -142,6 +142,14 @@ def check_stage(draft: Draft, noun: str | None) -> None:
             f"no account belongs to a {noun}, so a canary would act for nobody",
             "use shadow or live",
         )
+
+
+def check_retry(draft: Draft) -> None:
+    """Pauses grow from the first to the longest."""
+    retry = draft.file.on_error.retry
+    if retry.first > retry.max:
+        path: Path = ("on_error", "retry", "first" if draft.stands(("on_error", "retry", "first")) else "max")
+        draft.problems.at_value(path, "CX014", "the first pause is longer than the longest: `first` is above `max`")
 
 
 def check_entries(draft: Draft) -> None:

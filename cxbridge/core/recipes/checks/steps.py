@@ -20,6 +20,7 @@ from cxbridge.core.recipes.schema import Step as StepTable
 from cxbridge.core.recipes.vocabulary import Offer, Vocabulary, choices_of, scope_of
 
 CORE_STEPS: Mapping[str, tuple[str, ...]] = {"link": ("left", "right", "relation"), "stop": ("reason",)}
+RELATION = re.compile(r"[a-z][a-z0-9_]*")
 _SAID: Mapping[Any, str] = {
     str: "a text in quotes",
     list: "a list",
@@ -67,9 +68,7 @@ def _core_step(draft: Draft, path: Path, table: StepTable, condition: Condition 
             draft.problems.at_value((*path, "with", name), "CX025", f"`{name}` must be a text in quotes")
         elif name in ("left", "right") and name in table.with_:
             _check_ref(draft, (*path, "with", name), name, value, scope)
-        elif (
-            name == "relation" and not expressions.is_template(value) and not re.fullmatch(r"([a-z][a-z0-9_]*)?", value)
-        ):
+        elif name == "relation" and value and not (expressions.is_template(value) or RELATION.fullmatch(value)):
             hint = "a relation holds small letters, digits and _ only, such as escalated_to"
             draft.problems.at_value((*path, "with", name), "CX025", f"{value!r} is no relation", hint)
     return Step(table.id, table.do, condition, inputs)
