@@ -262,14 +262,19 @@ def incoming(stream: str, entity: AnyEntity, raw: bytes | None = None) -> Incomi
     )
 
 
+_ATOMS = frozenset({str, int, float, bool, type(None), datetime})
+
+
 def plain(value: Any) -> Any:
     """Turn structs into dicts with every field present, recursively; times stay datetimes."""
+    if type(value) in _ATOMS:
+        return value
     if isinstance(value, msgspec.Struct):
-        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+        value = msgspec.structs.asdict(value)
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: item if type(item) in _ATOMS else plain(item) for key, item in value.items()}
     return value
 
 

@@ -143,6 +143,7 @@ class Planner:
         group = [one for one in recipes if positions.get(one.id) == start]
         batch = Batch(tx, Scopes(tx, self.clock.now()), Planned(changes=len(found), more=True))
         watched = _watched(group)
+        batch.scopes.look_ahead(one.ref for one in found if (one.ref.connection, one.kind) in watched)
         for subject in subjects(tx, found, lambda connection, kind: (connection, kind) in watched):
             batch.result.echoes += subject.echo
             for recipe in group:
@@ -156,7 +157,7 @@ class Planner:
     # -- one change meets one recipe -------------------------------------------------------------------------------
 
     def _meet(self, batch: Batch, recipe: Recipe, subject: Subject) -> None:
-        for run in sync_runs(batch.tx, batch.scopes, recipe, subject, _prefix(recipe)):
+        for run in sync_runs(batch.scopes, recipe, subject, _prefix(recipe)):
             self._sync(batch, recipe, run)
         if subject.echo and recipe.id in subject.writers:
             return
@@ -301,6 +302,7 @@ class Planner:
             return
         for link in advanced.links:
             links.ensure(batch.tx, link)
+            batch.scopes.joined(link)
         batch.result.deliveries += len(advanced.deliveries)
         batch.result.connections |= {one.connection for one in advanced.deliveries}
 

@@ -16,10 +16,9 @@ from cxbridge.core.ledger import Ref, Run
 from cxbridge.core.recipes.decide import join_values, mapped, read_path
 from cxbridge.core.recipes.expressions import Unmapped
 from cxbridge.core.recipes.model import Recipe, Sync, SyncField
-from cxbridge.core.store import Tx, links
 
 
-def sync_runs(tx: Tx, scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str) -> Iterator[Run]:
+def sync_runs(scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str) -> Iterator[Run]:
     """Make a run, not stored yet, for every field of a link that the subject's change may have put out of step.
 
     A run whose value no map knows comes as held, with the reason. One that changes nothing is ended as done: it tells the
@@ -32,13 +31,12 @@ def sync_runs(tx: Tx, scopes: Scopes, recipe: Recipe, subject: Subject, prefix: 
             continue
         on_left = subject.ref.connection == sync.left_connection
         touched = [one for one in sync.fields if (one.left if on_left else one.right)[0] in subject.fields]
-        for link in links.of(tx, subject.ref, sync.relation) if touched else []:
+        for link in scopes.links_of(subject.ref, sync.relation) if touched else []:
             for field in touched:
-                yield _field_run(tx, scopes, recipe, sync, field, link.left, link.right, subject, prefix)
+                yield _field_run(scopes, recipe, sync, field, link.left, link.right, subject, prefix)
 
 
 def _field_run(
-    tx: Tx,
     scopes: Scopes,
     recipe: Recipe,
     sync: Sync,
@@ -52,7 +50,7 @@ def _field_run(
     owner_path, other_path = (field.left, field.right) if field.owner == "left" else (field.right, field.left)
     owners = [owner]
     if sync.many == field.owner:
-        owners = [one.left if field.owner == "left" else one.right for one in links.of(tx, other, sync.relation)]
+        owners = [one.left if field.owner == "left" else one.right for one in scopes.links_of(other, sync.relation)]
     values = [read_path(shown, owner_path) for ref in owners if (shown := scopes.entity(ref)) is not None]
     run = started(
         recipe,

@@ -1,5 +1,6 @@
 """Which record here is which record there; a link is never deleted, it changes its state."""
 
+from collections.abc import Collection
 from typing import Literal
 
 import sqlalchemy as sa
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 from cxbridge.core.ledger import Link, Ref
 from cxbridge.core.store import schema
 from cxbridge.core.store.engine import Tx
-from cxbridge.core.store.statements import insert, row_of
+from cxbridge.core.store.statements import chunks, insert, row_of
 
 _links = schema.links.c
 _active = schema.among(_links.state, ("active",))
@@ -51,6 +52,15 @@ def of(tx: Tx, ref: Ref, relation: str | None = None, *, active_only: bool = Tru
     ]
     unique = {(link.left, link.right, link.relation): link for link in found}
     return sorted(unique.values(), key=lambda link: (link.made_at, link.left, link.right))
+
+
+def among(tx: Tx, refs: Collection[Ref]) -> set[Ref]:
+    """Tell which of these records stand in an active link, on whichever side."""
+    found: set[Ref] = set()
+    for some in chunks(sorted(refs)):
+        for column in (_links.left, _links.right):
+            found.update(tx.connection.scalars(sa.select(column).where(column.in_(some), _active)))
+    return found
 
 
 def find(tx: Tx, relation: str, limit: int = 1000, after: tuple[Ref, Ref] | None = None) -> list[Link]:

@@ -15,12 +15,11 @@ from cxbridge.core.store.engine import Dialect, Tx
 T = TypeVar("T")
 AnyInsert = sqlite.Insert | postgresql.Insert
 
-# How many values one IN list holds: as many as the largest pages have records. SQLite takes 32,766 parameters.
-_CHUNK = 1000
-# How many rows one INSERT of `fill` holds, where there are that many; a few sizes, so that there are few texts to keep
-# prepared. At each statement Python's interpreter lock changes hands and is waited for again: with one per row, storing a
-# page would hardly overlap with reading the next.
-_BLOCKS = (1000, 50, 1)
+# How many values one IN list holds; SQLite takes at least 999 parameters, and longer lists are no faster.
+_CHUNK = 500
+# How many rows one INSERT of `fill` holds, where there are that many. At each statement the interpreter lock changes hands,
+# so that with one statement per row two threads that store and read hinder each other; more than this gains nothing.
+_BLOCK = 100
 
 _counter = schema.counters.c
 _last = sa.select(_counter.value).where(_counter.name == sa.bindparam("which"))
@@ -78,13 +77,12 @@ def fill(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple
 
     Past SQLAlchemy's own machinery, which costs a page of records more than the database does.
     """
-    begin = 0
-    for size in _BLOCKS:
-        end = len(rows) - (len(rows) - begin) % size
-        blocks = [tuple(chain.from_iterable(rows[start : start + size])) for start in range(begin, end, size)]
-        if blocks:
-            tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, size), blocks)
-        begin = end
+    whole = len(rows) - len(rows) % _BLOCK
+    if whole:
+        blocks = [tuple(chain.from_iterable(rows[start : start + _BLOCK])) for start in range(0, whole, _BLOCK)]
+        tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, _BLOCK), blocks)
+    if whole < len(rows):
+        tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, 1), list(rows[whole:]))
 
 
 @lru_cache(maxsize=64)

@@ -76,3 +76,15 @@ def test_a_relation_can_be_paged_through(store, link):
                 assert len(page) <= limit
                 seen += [(found.left, found.right) for found in page]
             assert seen == pairs
+
+
+def test_among_tells_who_has_an_active_link_on_either_side(store, link):
+    refs = [Ref("desk", "tickets", str(number)) for number in range(1203)]
+    with store.write() as tx:
+        links.ensure(tx, link(refs[0], refs[1]))
+        links.ensure(tx, link(refs[2], refs[1202]))
+        links.ensure(tx, link(refs[3], refs[4]))
+        links.mark(tx, link(refs[3], refs[4]), "broken")
+    with store.read() as tx:
+        assert links.among(tx, refs) == {refs[0], refs[1], refs[2], refs[1202]}
+        assert links.among(tx, []) == set()
