@@ -29,7 +29,14 @@ class _Page(msgspec.Struct):
 
 
 def fetch(url: str, pages: "queue.Queue[tuple[bytes, str] | None]") -> None:
-    """Read page after page into the queue, `None` behind the last."""
+    """Read page after page into the queue; `None` behind the last, or where reading failed."""
+    try:
+        _fetch(url, pages)
+    finally:
+        pages.put(None)
+
+
+def _fetch(url: str, pages: "queue.Queue[tuple[bytes, str] | None]") -> None:
     address = urlsplit(url)
     with socket.create_connection((address.hostname or "", address.port or 80), timeout=60) as wire:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -43,7 +50,6 @@ def fetch(url: str, pages: "queue.Queue[tuple[bytes, str] | None]") -> None:
             cursor, last = found[1].decode(), found[2] == b"true"
             pages.put((body, cursor))
             asked = f"cursor={quote(cursor, safe='')}"
-    pages.put(None)
 
 
 def _answer(wire: socket.socket) -> bytes:

@@ -177,6 +177,8 @@ def server(*arguments: str) -> Iterator[tuple[str, int]]:
                 raise SystemExit(f"{arguments[0]} did not start")
             yield f"http://127.0.0.1:{port}", process.pid
         finally:
+            if process.poll() is not None:
+                print(f"{arguments[0]} ended by itself with {process.returncode}", file=sys.stderr)
             process.stdin.close()
             try:
                 process.wait(10)

@@ -62,43 +62,38 @@ def _one(name: str, module: str, size: int, url: str, mock: int, *more: str) -> 
 
 
 def _show(found: dict[tuple[str, int], list[Taken]], large: int) -> None:
-    print(f"\n{'':28}{'tickets/s':>11}{'of floor':>10}{'best':>10}{'CPU µs each':>13}{'peak MB':>9}{'others':>8}")
+    print(f"\n{'':20}{'tickets/s':>11}{'of floor':>10}{'best':>10}{'CPU µs each':>13}{'peak MB':>9}{'others':>8}")
     for (name, size), runs in found.items():
         if name not in ("floor", "cxbridge"):
             continue
         shown = "" if name == "floor" else f"{_share(found, size):.0%}"
-        others = [one.foreign for one in runs if one.foreign is not None]
+        others = max((one.foreign for one in runs if one.foreign is not None), default=None)
         print(
-            f"{name + f', {size:,}':28}{statistics.median(one.rate for one in runs):>11,.0f}{shown:>10}"
+            f"{f'{name}, {size:,}':20}{statistics.median(one.rate for one in runs):>11,.0f}{shown:>10}"
             f"{max(one.rate for one in runs):>10,.0f}{statistics.median(one.cpu_each for one in runs):>13.1f}"
-            f"{max(one.peak_mb for one in runs):>9.0f}{max(others):>8.2f}"
-            if others
-            else f"{name}, {size:,}: {statistics.median(one.rate for one in runs):,.0f}/s {shown}"
+            f"{max(one.peak_mb for one in runs):>9.0f}{'?' if others is None else f'{others:.2f}':>8}"
         )
-    print("medians of whole processes, start and end included; others: most cores that other processes took in a run")
+    print("whole processes, start and end included, medians; others: cores that others took, in the worst run")
     runs, floors = found["cxbridge", large], found["floor", large]
     inner = statistics.median(large / one.told["seconds"] for one in runs)
     floor = statistics.median(large / one.told["seconds"] for one in floors)
     print(f"\nwithout starting and closing: {inner:,.0f} tickets/s, the floor {floor:,.0f} ({inner / floor:.0%})")
     share = _share(found, large)
-    print(
-        f"share of the floor: {share:.0%}, the goal is {LEAST_SHARE:.0%} ({'met' if share >= LEAST_SHARE else 'MISSED'})"
-    )
+    verdict = "met" if share >= LEAST_SHARE else "MISSED"
+    print(f"share of the floor: {share:.0%}, the goal is {LEAST_SHARE:.0%} ({verdict})")
     rate = statistics.median(one.rate for one in runs)
     print(f"beside the fastest tool measured elsewhere ({PEER:,}/s): {rate / PEER:.1f} times")
     if large != SMALL:
         growth = max(one.peak_mb for one in runs) - max(one.peak_mb for one in found["cxbridge", SMALL])
         verdict = "flat" if growth < MOST_GROWTH_MB else "NOT FLAT"
         print(f"peak memory from {SMALL:,} to {large:,} tickets: {growth:+.0f} MB ({verdict})")
-    print(
-        f"store: {runs[0].told['store_mb']} MB for {large:,} tickets with their bodies, the vendor's bytes and the change log"
-    )
+    print(f"the store holds bodies, the vendor's bytes and the change log in {runs[0].told['store_mb']} MB")
     for one in found.get(("unchanged", large), []):
         print(f"pulled again, nothing changed: {large / one.told['again_seconds']:,.0f} tickets/s")
     for one in found.get(("sideloads", SMALL), []):
         print(
             f"with people, companies and metrics beside each page: {SMALL / one.told['seconds']:,.0f} tickets/s, "
-            f"{one.told['records']:,} records"
+            f"{one.told['records'] / one.told['seconds']:,.0f} records/s"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,11 +18,14 @@ from cxbridge.core.engine.plan import Planned
 from cxbridge.core.errors import VendorError
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.store import outbox, runs
+from cxbridge.sandbox.clock import SandboxClock
 from cxbridge.sandbox.server import Sandbox
 from cxbridge.sandbox.world import World
 
 SHIPPED = Path(__file__).resolve().parents[2] / "recipes" / "escalation-to-jira.toml"
 TOKEN = "sandbox-token"
+
+BEGIN = datetime(2026, 5, 6, 8, 46, 13, tzinfo=UTC)
 
 # Limits high enough that scenes about something else never meet them.
 ROOMY = {"account": 100_000, "incremental": 100_000}
@@ -231,8 +234,12 @@ def scene(
     zendesk_options: Mapping[str, Any] | None = None,
     jira_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Scene]:
-    """Set the stage: an enterprise customer called Northwind, a self-serve one called Solo, no tickets."""
-    with Sandbox(zendesk_options=zendesk_options, jira_options=jira_options) as sandbox:
+    """Set the stage: an enterprise customer called Northwind, a self-serve one called Solo, no tickets.
+
+    A scene begins some minutes before a quarter of an hour: what is due by the clock must not depend on when it is played.
+    """
+    world = World(zendesk_options=zendesk_options, jira_options=jira_options, clock=SandboxClock(BEGIN))
+    with Sandbox(world) as sandbox:
         staged = Scene(sandbox, folder, store_url, probe)
         try:
             staged.organization("Northwind", "enterprise")

@@ -128,3 +128,26 @@ def test_a_defect_in_a_job_does_not_stop_it_for_ever(
     monkeypatch.setattr(Bridge, "push", once_broken)
     with daemon(folder):
         until(lambda: effects(sandbox, "comment.added") == 1, "the note after the defect")
+
+
+def test_an_alarm_is_not_lost_while_the_one_before_it_is_still_answered(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path, sandbox.zendesk_url, sandbox.jira_url)
+    rung: list[str] = []
+    go_on = threading.Event()
+
+    def slow(_: Daemon, job: str) -> None:
+        if job == "pull:test/alarm":
+            rung.append(job)
+            go_on.wait(30)
+
+    monkeypatch.setattr(Daemon, "nudge", slow)
+    with daemon(tmp_path) as running:
+        try:
+            running._later("pull:test/alarm", running.bridge.clock.now())
+            until(lambda: len(rung) == 1, "the first alarm")
+            running._later("pull:test/alarm", running.bridge.clock.now())
+            until(lambda: len(rung) == 2, "the second alarm", 20)
+        finally:
+            go_on.set()

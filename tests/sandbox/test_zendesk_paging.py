@@ -105,6 +105,19 @@ def test_export_walks_every_ticket_once_in_order_of_change(site):
     assert walk(site, "/incremental/tickets/cursor.json", "tickets", cursor, per_page=10)[0] == [[]]
 
 
+def test_a_row_loaded_with_an_old_time_still_comes_behind_what_was_read(site):
+    zendesk.load(site.world, tickets(2))
+    site.send("PUT", "/tickets/1", json={"ticket": {"priority": "low"}})
+    site.wait()
+    _, cursor = walk(site, "/incremental/tickets/cursor.json", "tickets")
+
+    zendesk.load(site.world, [{"subject": "From last year", "age": "400d"}])
+
+    pages, _ = walk(site, "/incremental/tickets/cursor.json", "tickets", cursor)
+    assert [[row["id"] for row in page] for page in pages] == [[3]]
+    assert pages[0][0]["updated_at"].startswith("2025")
+
+
 def test_a_kept_cursor_shows_later_changes_only(site):
     zendesk.load(site.world, tickets(3))
     _, cursor = walk(site, "/incremental/tickets/cursor.json", "tickets")

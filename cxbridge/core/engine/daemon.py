@@ -177,6 +177,9 @@ class Daemon:
             id=job,
             replace_existing=True,
             misfire_grace_time=None,
+            # An alarm that rings while the last one of its name is still being answered must not be left out: nothing else would
+            # ever ring for that job again.
+            max_instances=1000,
         )
 
     def _retry_at(self, error: CxbridgeError) -> datetime:

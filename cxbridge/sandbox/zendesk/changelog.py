@@ -13,15 +13,20 @@ class Position(NamedTuple):
 
 
 class ChangeLog:
-    """Each row once, at its latest change. A row that changes again moves, and leaves no trace where it was."""
+    """Each row once, at its latest change. A row that changes again moves, and leaves no trace where it was.
+
+    No row ever takes a place in front of one that was read: a reader who goes on from there would never meet it.
+    """
 
     def __init__(self) -> None:
+        self._read = 0
         self._entries: list[Position] = []
         self._latest: dict[int, Position] = {}
         self._numbers = 0
 
-    def put(self, ident: int, second: int) -> None:
-        """Move a row to its new place."""
+    def put(self, ident: int, second: int) -> int:
+        """Move a row to its new place, and give the second of that: the wished one, or the last that was read."""
+        second = max(second, self._read)
         self._numbers += 1
         entry = Position(second, self._numbers, ident)
         self._latest[ident] = entry
@@ -31,6 +36,7 @@ class ChangeLog:
             bisect.insort(self._entries, entry)
         if len(self._entries) > 2 * len(self._latest) + 64:
             self._entries = [e for e in self._entries if self._latest[e.id] is e]
+        return second
 
     def after(self, second: int, number: int, until: int, limit: int, *, whole_seconds: bool = False) -> list[Position]:
         """Up to `limit` places behind a given one, none later than the second `until`.
@@ -48,6 +54,8 @@ class ChangeLog:
             if len(found) >= limit and not (whole_seconds and entry.second == found[-1].second):
                 break
             found.append(entry)
+        if found:
+            self._read = max(self._read, found[-1].second)
         return found
 
     def since(self, second: int, until: int, limit: int, *, whole_seconds: bool = False) -> list[Position]:

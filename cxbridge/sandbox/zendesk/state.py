@@ -159,8 +159,7 @@ class ZendeskState:
     def save_ticket(self, ticket: Ticket, second: int) -> None:
         """Store a new or changed ticket and give it its place in the export."""
         self.tickets[ticket.id] = ticket
-        ticket.generated = second
-        self.ticket_changes.put(ticket.id, second)
+        ticket.generated = self.ticket_changes.put(ticket.id, second)
 
     def set_external_id(self, ticket: Ticket, value: str | None) -> None:
         if ticket.external_id is not None:
