@@ -16,7 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module longer than this asks to be two.
 LONGEST = 400
 # Longer for a reason, and no longer than this; a module that became short enough leaves the list.
-LONGER: dict[str, tuple[int, str]] = {}
+LONGER: dict[str, tuple[int, str]] = {
+    "cxbridge/core/connector.py": (
+        480,
+        "the one module an author reads: a third of it is the list of names, to import and to offer",
+    ),
+}
 VAGUE = {"util", "utils", "helper", "helpers", "base", "common", "manager", "misc"}
 
 # What reads the machine's time. Only a clock may: everything else is handed one, and can be played in any order.

@@ -48,6 +48,7 @@ This module imports nothing that can open a socket or a database.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -56,11 +57,28 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from cxbridge.core.actions import (
     VERBS,
+    AccountRef,
     AddComment,
+    AddTouchpoint,
+    Ask,
+    Button,
+    CloseAsk,
+    CloseTask,
+    ContactRef,
     EnsureLink,
+    EnsureTask,
     EnsureTicket,
+    FormField,
     Inputs,
+    Invite,
+    Notify,
+    ReplyTo,
+    SetAccount,
+    SetContact,
+    SetHealth,
+    SetResponse,
     SetTags,
+    SetTask,
     SetTicket,
     Text,
     Transition,
@@ -70,21 +88,36 @@ from cxbridge.core.canonical import (
     Account,
     Actor,
     Agent,
+    Answer,
     AnyEntity,
     Article,
     Attachment,
     AuthorKind,
+    Band,
     Channel,
     Comment,
     Contact,
     Container,
     Entity,
     Feedback,
+    FeedbackKind,
+    Health,
+    HealthBand,
+    HealthPart,
+    Invitation,
+    Lifecycle,
+    Message,
     Priority,
     Resolution,
+    Sentiment,
     StatusCategory,
+    Survey,
+    Task,
+    TaskKind,
+    TaskStatus,
     Ticket,
     TicketType,
+    Touchpoint,
     Visibility,
     WaitingOn,
 )
@@ -109,10 +142,12 @@ from cxbridge.core.http import (
     Client,
     ClientCredentials,
     Endpoint,
+    Quota,
     RefreshToken,
     Reply,
     Unrepeating,
 )
+from cxbridge.core.webhooks import Announced, Forged, Inbound, Nudge, Pressed, Webhook, event_of, same
 
 hookimpl = pluggy.HookimplMarker("cxbridge")
 
@@ -156,7 +191,8 @@ class Stream:
     `pages(client, cursor)` yields pages and ends when the vendor has no more for now. `order` says what the cursor follows:
     `"changed"` (oldest change first) or `"scan"` (all of it, every time). `gaps` are canonical fields this platform cannot fill.
     `every` is the shortest sensible time between two pulls, in seconds. `filled_by` names the stream whose pages carry this
-    one's entities beside their own; such a stream may have no `pages`.
+    one's entities beside their own; such a stream may have no `pages`. `one(client, key)` reads a single entity, for when a webhook
+    names it: a page without a cursor of its own, or None when the vendor does not show it (yet).
     """
 
     name: str
@@ -166,6 +202,7 @@ class Stream:
     gaps: tuple[str, ...] = ()
     every: float = 0.0
     filled_by: str | None = None
+    one: Callable[[Client, str], Page | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +238,15 @@ class Call:
     """One planned write. `target` is the key of the entity to act on in its stream (`None` for `ensure`).
 
     `marker` is stable over restarts, unguessable and holds no personal data: plant it where it can be found again.
-    `base` is the canonical entity as it was when the write was decided, if the store has it.
+    `base` is the canonical entity as it was when the write was decided, if the store has it. `since` is when the write was first
+    under way at the earliest (UTC), where that is known: an unanswered one need not be looked for further back.
     """
 
     inputs: Inputs
     marker: str
     target: str | None = None
     base: AnyEntity | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +284,7 @@ class Action:
     effect: Effect
     find: Callable[[Client, Call], Receipt | None] | None = None
     inputs: type[Inputs] | None = None
-    prose: Literal["plain", "html", "adf", "markdown"] = "plain"
+    prose: Literal["plain", "html", "adf", "markdown", "slack"] = "plain"
 
     @property
     def inputs_type(self) -> type[Inputs]:
@@ -289,6 +328,10 @@ class Connector(BaseModel):
         """List what can be written."""
         return ()
 
+    def webhook(self) -> Webhook | None:
+        """Say how this vendor's webhooks are judged and read; None where it sends none that we take."""
+        return None
+
 
 __all__ = [
     # what an author writes
@@ -315,6 +358,7 @@ __all__ = [
     "Client",
     "ClientCredentials",
     "Endpoint",
+    "Quota",
     "RefreshToken",
     "Reply",
     "Unrepeating",
@@ -323,32 +367,73 @@ __all__ = [
     "Account",
     "Actor",
     "Agent",
+    "Answer",
     "AnyEntity",
     "Article",
     "Attachment",
     "AuthorKind",
+    "Band",
     "Channel",
     "Comment",
     "Contact",
     "Container",
     "Entity",
     "Feedback",
+    "FeedbackKind",
+    "Health",
+    "HealthBand",
+    "HealthPart",
+    "Invitation",
+    "Lifecycle",
+    "Message",
     "Priority",
     "Resolution",
+    "Sentiment",
     "StatusCategory",
+    "Survey",
+    "Task",
+    "TaskKind",
+    "TaskStatus",
     "Ticket",
     "TicketType",
+    "Touchpoint",
     "Visibility",
     "WaitingOn",
     # canonical inputs
+    "AccountRef",
     "AddComment",
+    "AddTouchpoint",
+    "Ask",
+    "Button",
+    "CloseAsk",
+    "CloseTask",
+    "ContactRef",
     "EnsureLink",
+    "EnsureTask",
     "EnsureTicket",
+    "FormField",
     "Inputs",
+    "Invite",
+    "Notify",
+    "ReplyTo",
+    "SetAccount",
+    "SetContact",
+    "SetHealth",
+    "SetResponse",
     "SetTags",
+    "SetTask",
     "SetTicket",
     "Text",
     "Transition",
+    # webhooks
+    "Announced",
+    "Forged",
+    "Inbound",
+    "Nudge",
+    "Pressed",
+    "Webhook",
+    "event_of",
+    "same",
     # errors
     "ConfigError",
     "Conflict",

@@ -31,14 +31,22 @@ class Found:
 
 
 class Registry:
-    """The connectors of this process, by name. `broken` holds what went wrong with plugins that had to be left out."""
+    """The connectors of this process, by name. `broken` holds what went wrong with plugins that had to be left out.
+
+    `hooks` calls what the loaded plugins implement; without plugins every hook answers that nobody did.
+    """
 
     def __init__(
-        self, connectors: Mapping[str, type[Connector]], found: Iterable[Found], broken: Iterable[PluginError] = ()
+        self,
+        connectors: Mapping[str, type[Connector]],
+        found: Iterable[Found],
+        broken: Iterable[PluginError] = (),
+        manager: pluggy.PluginManager | None = None,
     ) -> None:
         self.connectors = dict(connectors)
         self.found = tuple(found)
         self.broken = tuple(broken)
+        self.hooks = (_manager() if manager is None else manager).hook
 
     @classmethod
     def load(cls, enable: Collection[str], available: Iterable[EntryPoint] | None = None) -> "Registry":
@@ -49,8 +57,7 @@ class Registry:
         Raises:
             PluginError: when an enabled plugin is not installed.
         """
-        manager = pluggy.PluginManager("cxbridge")
-        manager.add_hookspecs(hookspecs)
+        manager = _manager()
         found: list[Found] = []
         broken: list[PluginError] = []
         connectors: dict[str, type[Connector]] = {}
@@ -79,7 +86,13 @@ class Registry:
         if missing:
             there = ", ".join(one.name for one in found) or "none"
             raise PluginError(missing[0], f"is enabled in [plugins] but not installed; installed are: {there}")
-        return cls(connectors, found, broken)
+        return cls(connectors, found, broken, manager)
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager("cxbridge")
+    manager.add_hookspecs(hookspecs)
+    return manager
 
 
 def _add(connectors: dict[str, type[Connector]], brought: Iterable[type[Connector]]) -> None:

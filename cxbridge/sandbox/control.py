@@ -40,8 +40,13 @@ DELETE /zendesk/tickets/NUMBER
 POST   /zendesk/articles        {"title", "body", "section", "draft", "labels"}; PATCH /zendesk/articles/NUMBER edits
 POST   /zendesk/organizations   {"name", "domain_names"}; PATCH, DELETE /zendesk/organizations/NUMBER
 PATCH  /zendesk/users/NUMBER    DELETE deactivates
+POST   /zendesk/webhooks        {"endpoint", "subscriptions": ["zen:event-type:ticket.created", ...], "secret"}; without
+                                subscriptions a trigger sends {"template"} at every save but those of {"skipped": ADDRESS}
+POST   /jira/webhooks           {"url", "events", "jql", "secret"}
+PUT    /hooks                   {"down": true}: whatever the vendors send is lost; GET shows what was sent
 
 any    /jira/...                what people do in Jira; see the Jira simulator
+any    /gainsight/... /qualtrics/... /slack/...   the same for these
 """
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -88,8 +93,11 @@ def create_app(world: World) -> Starlette:
             route("/faults", "DELETE", control.clear_faults),
             route("/faults/{id:int}", "DELETE", control.remove_fault),
             route("/tokens/{vendor}/{action}", "POST", control.tokens),
+            route("/hooks", "GET", control.hooks),
+            route("/hooks", "PUT", control.set_hooks),
             *(route("/zendesk/{path:path}", method, control.zendesk) for method in _METHODS),
             *(route("/jira/{path:path}", method, control.jira) for method in _METHODS),
+            *(route("/{vendor}/{path:path}", method, control.vendor) for method in _METHODS),
         ]
     )
 
@@ -116,6 +124,7 @@ class _Control:
                     "satisfaction_ratings": len(account.ratings),
                 },
                 "jira": self._world.jira.state_counts() if hasattr(self._world.jira, "state_counts") else {},
+                **{name: vendor.state_counts() for name, vendor in self._world.vendors.items()},
             }
         )
 
@@ -177,6 +186,14 @@ class _Control:
             raise RefusedError(404, f"{action!r} is not something to do with tokens; use revoke or restore")
         return JsonReply({"vendor": vendor, "revoked": self._world.faults.revoked(vendor)})
 
+    def hooks(self, request: Request, body: bytes) -> Response:
+        del request, body
+        return JsonReply({"down": self._world.hooks.down, "sent": msgspec.to_builtins(self._world.hooks.sent())})
+
+    def set_hooks(self, request: Request, body: bytes) -> Response:
+        self._world.hooks.down = bool(_object(body).get("down"))
+        return self.hooks(request, b"")
+
     def zendesk(self, request: Request, body: bytes) -> Response:
         status, content = desk.control(self._world.zendesk, request.method, request.path_params["path"], _object(body))
         return JsonReply(content, status)
@@ -190,6 +207,14 @@ class _Control:
             status, content = done
             return JsonReply(content, status)
         return JsonReply(done)
+
+    def vendor(self, request: Request, body: bytes) -> Response:
+        name = request.path_params["vendor"]
+        vendor = self._world.vendors.get(name)
+        if vendor is None:
+            raise RefusedError(404, f"there is no simulated {name} here; GET / lists what can be asked")
+        status, content = vendor.control(request.method, request.path_params["path"], _object(body))
+        return JsonReply(content, status)
 
 
 def _object(body: bytes) -> dict[str, Any]:

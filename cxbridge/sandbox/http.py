@@ -322,6 +322,9 @@ def _error_body(vendor: str, code: int) -> dict[str, Any]:
     }.get(code, f"The sandbox was told to answer {code}")
     if vendor == "jira":
         return {"errorMessages": [text], "errors": {}}
+    if vendor == "qualtrics":
+        error = {"errorMessage": text, "errorCode": f"SANDBOX_{code}"}
+        return {"meta": {"httpStatus": f"{code} - Sandbox", "requestId": None, "error": error}}
     if code == 401:
         return {"error": text}
     return {"error": {429: "APIRateLimitExceeded"}.get(code, "SandboxFault"), "description": text}

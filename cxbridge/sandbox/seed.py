@@ -1,7 +1,8 @@
 """Reads company files into a world: JSON lines, or a CSV of tickets, plain or gzipped. Knows no vendor's rules.
 
 Each JSON line is an object with a `kind`: organization, user, group, custom_status, ticket_field, article or ticket
-(the default). `cxbridge.sandbox.zendesk.rows` holds the fields of each.
+(the default). `cxbridge.sandbox.zendesk.rows` holds the fields of each. A kind that begins with another vendor's name
+and a dot (`jira.issue`, `gainsight.company`) is a row of that vendor.
 
 A CSV has a header. Its columns, under any of these names: `subject`, `title` or `summary`; `description`, `body` or
 `text`; `priority` or `urgency`, in words or as a number where 0 is urgent, 1 high, 2 normal and 3 low; `type`, which
@@ -13,7 +14,7 @@ import gzip
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ _COLUMNS = {
 _PRIORITIES = ("urgent", "high", "normal", "low")
 _TYPES = ("problem", "incident", "question", "task")
 _SHORTEST_SUBJECT = 80
+# The help desk, then what customer success, surveys and chat know of the same customers.
+_COMPANY = ("company.jsonl", "success.jsonl")
 
 
 class SeedError(ValueError):
@@ -47,9 +50,19 @@ class Line(NamedTuple):
 
 
 def load_company(world: World) -> dict[str, int]:
-    """Fill a world with the company that ships with the sandbox."""
-    text = resources.files("cxbridge.sandbox").joinpath("data", "company.jsonl").read_text(encoding="utf-8")
-    return _load(world, list(_json_lines(text, "company.jsonl")))
+    """Fill a world with the company that ships with the sandbox, as far as its vendors run here."""
+    lines = [line for name in _COMPANY for line in _json_lines(_shipped(name), name)]
+    here = {"zendesk", "jira", *world.vendors}
+    return _load(world, [line for line in lines if _vendor_of(line.row) in here])
+
+
+def _shipped(name: str) -> str:
+    return resources.files("cxbridge.sandbox").joinpath("data", name).read_text(encoding="utf-8")
+
+
+def _vendor_of(row: Mapping[str, Any]) -> str:
+    vendor, dot, _ = str(row.get("kind", "")).partition(".")
+    return vendor if dot else "zendesk"
 
 
 def load_file(world: World, path: Path) -> dict[str, int]:
@@ -90,19 +103,27 @@ def read_file(path: Path) -> Iterator[Line]:
 
 
 def _load(world: World, lines: list[Line]) -> dict[str, int]:
-    """Give each row to its vendor: a `kind` that starts with `jira.` to Jira, every other to Zendesk."""
-    ours = [line for line in lines if not str(line.row.get("kind", "")).startswith("jira.")]
-    theirs = [line for line in lines if line not in ours]
+    """Give each row to its vendor: the one whose name and a dot begin its `kind`, else Zendesk."""
+    ours = [line for line in lines if _vendor_of(line.row) == "zendesk"]
+    theirs = [line for line in lines if _vendor_of(line.row) != "zendesk"]
     try:
         counts = Counter(zendesk.load(world, [line.row for line in ours]))
     except RowError as error:
         raise SeedError(f"{ours[error.index].where}: {error.problem}") from error
     for line in theirs:
-        if world.jira is None or not hasattr(world.jira, "load_row"):
-            raise SeedError(f"{line.where}: rows of kind {line.row['kind']} need the simulated Jira; leave them out")
-        with world.lock:
-            world.jira.load_row(line.row)
-        counts[line.row["kind"]] += 1
+        kind = str(line.row["kind"])
+        name = _vendor_of(line.row)
+        vendor = world.jira if name == "jira" else world.vendors.get(name)
+        if vendor is None:
+            raise SeedError(f"{line.where}: rows of kind {kind} need the simulated {name}; leave them out")
+        try:
+            with world.lock:
+                vendor.load_row(line.row)
+        except (LookupError, ValueError, TypeError) as error:
+            if name == "jira":
+                raise
+            raise SeedError(f"{line.where}: {error}") from error
+        counts[kind] += 1
     return dict(counts)
 
 

@@ -19,7 +19,7 @@ from cxbridge.sandbox import control
 from cxbridge.sandbox.http import TRANSPORT, faulted
 from cxbridge.sandbox.world import World
 
-VENDORS = ("zendesk", "jira")
+VENDORS = ("zendesk", "jira", "gainsight", "qualtrics", "slack")
 CONTROL = "control"
 
 
@@ -53,8 +53,9 @@ class Sandbox:
         seed: int = 1,
         zendesk_options: Mapping[str, Any] | None = None,
         jira_options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.world = world or World(seed, zendesk_options=zendesk_options, jira_options=jira_options)
+        self.world = world or World(seed, zendesk_options=zendesk_options, jira_options=jira_options, options=options)
         self._vendors = tuple(vendors)
         self._ports = dict(ports or {})
         self._host = host
@@ -66,6 +67,14 @@ class Sandbox:
             package = importlib.import_module(f"cxbridge.sandbox.{vendor}")
             self._apps[vendor] = faulted(package.create_app(self.world), self.world, vendor)
         self._apps[CONTROL] = control.create_app(self.world)
+
+    def url(self, vendor: str) -> str:
+        """Where a vendor listens.
+
+        Raises:
+            KeyError: it was not started.
+        """
+        return self.world.public_urls[vendor]
 
     @property
     def zendesk_url(self) -> str:
@@ -116,6 +125,7 @@ class Sandbox:
         self._stop()
         self._thread.join()
         self._thread = self._stop = None
+        self.world.hooks.close()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -18,7 +18,15 @@ _MARKER = re.compile(r"\bcxb[:_-][0-9a-f]{16}\b")
 # Texts may quote a marker that belongs to another record.
 _TEXTS = {"body", "text", "description", "subject", "summary", "changes", "values"}
 
-_CREATED = ("ticket.created", "issue.created")
+_CREATED = (
+    "ticket.created",
+    "issue.created",
+    "task.created",
+    "touchpoint.created",
+    "message.posted",
+    "invitation.sent",
+    "contact.created",
+)
 
 
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True):

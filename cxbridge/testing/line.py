@@ -14,8 +14,8 @@ import httpx
 import msgspec
 
 from cxbridge.core.clock import Clock
+from cxbridge.core.http.wire import READS, SAFE_METHODS
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WEB_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form method='post'></form></body></html>"
 
 Onward = Callable[[httpx.Request], httpx.Response]
@@ -31,12 +31,9 @@ class Sent:
     url: httpx.URL
     content: bytes = field(repr=False)
     at: datetime
+    writes: bool
+    """Whether it can change something."""
     status: int | None = None
-
-    @property
-    def writes(self) -> bool:
-        """Whether it can change something."""
-        return self.method not in SAFE_METHODS
 
     @property
     def told(self) -> str:
@@ -88,7 +85,7 @@ class Line(httpx.BaseTransport):
         if request.url in self._token_urls:
             return self._vendor.handle_request(request)
         request = self._smaller(request)
-        sent = Sent(request.method, request.url, request.read(), self._clock.now())
+        sent = Sent(request.method, request.url, request.read(), self._clock.now(), is_write(request))
         self.sent.append(sent)
 
         def onward(passed: httpx.Request) -> httpx.Response:
@@ -120,12 +117,13 @@ class Line(httpx.BaseTransport):
         if not asked:
             return request
         url = request.url.copy_merge_params(asked)
-        return httpx.Request(request.method, url, headers=request.headers, content=request.read())
+        content, marks = request.read(), request.extensions
+        return httpx.Request(request.method, url, headers=request.headers, content=content, extensions=marks)
 
 
 def is_write(request: httpx.Request) -> bool:
-    """Tell whether a request can change something."""
-    return request.method not in SAFE_METHODS
+    """Tell whether a request can change something; what the connector's endpoint declares to be a read cannot."""
+    return request.method not in SAFE_METHODS and not request.extensions.get(READS)
 
 
 def answers(status: int, headers: Mapping[str, str] | None = None, body: object = None) -> Fault:

@@ -32,14 +32,19 @@ class Simulated:
 
 @contextmanager
 def simulated(
-    vendor: Literal["zendesk", "jira"],
+    vendor: Literal["zendesk", "jira", "gainsight", "qualtrics", "slack"],
     company: str = "",
     options: Mapping[str, Any] | None = None,
     start: datetime = NOW,
 ) -> Iterator[Simulated]:
     """Start a vendor of the sandbox with the people and tickets of `company` (JSON lines), and stop it at the end."""
-    given: dict[str, Any] = {f"{vendor}_options": options or {}}
-    world = World(clock=SandboxClock(start, frozen=True), **given)
+    given: dict[str, Any] = {vendor: options or {}}
+    world = World(
+        clock=SandboxClock(start, frozen=True),
+        zendesk_options=given.get("zendesk"),
+        jira_options=given.get("jira"),
+        options=given,
+    )
     with Sandbox(world, vendors=(vendor,)):
         if company:
             seed.load_text(world, company)

@@ -8,6 +8,7 @@ from cxbridge.core.http.client import Client, RequestDone, open_client
 from cxbridge.core.http.endpoint import Endpoint
 from cxbridge.core.http.limits import Budget, BudgetState, Limiter
 from cxbridge.core.http.paging import Unrepeating
+from cxbridge.core.http.quotas import Quota, QuotaStore
 from cxbridge.core.http.reply import Reply
 from cxbridge.core.http.tokens import MemoryTokens, SharedTokenStore, Tokens, TokenStore
 from cxbridge.core.http.wire import ReadOnlyTransport, WriteRefused
@@ -16,6 +17,7 @@ __all__ = [
     # declared by a connector
     "Endpoint",
     "Budget",
+    "Quota",
     "Auth",
     "Anonymous",
     "Basic",
@@ -31,6 +33,7 @@ __all__ = [
     "BudgetState",
     "Limiter",
     "MemoryTokens",
+    "QuotaStore",
     "ReadOnlyTransport",
     "RequestDone",
     "SharedTokenStore",

@@ -13,14 +13,18 @@ Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 
 class Base:
-    """The place that a connection's credential is bound to: an origin, and the path that relative ones hang from."""
+    """The place that a connection's credential is bound to: an origin, and the path that relative ones hang from.
 
-    def __init__(self, url: httpx.URL) -> None:
+    `hosts` are those that a whole URL may lead to besides, over https: names, or endings of names that begin with a dot.
+    """
+
+    def __init__(self, url: httpx.URL, hosts: Sequence[str] = ()) -> None:
         self._url = url
+        self._hosts = tuple(host.lower() for host in hosts)
         self._prefix = raw_path(url).rstrip("/")
 
     def address(self, path: str, params: Params | None) -> httpx.URL:
-        """Make a URL of a path under the base, or take a whole URL of the same origin; None parameters are left out.
+        """Make a URL of a path under the base, or take a whole URL of its origin or a vetted host; None parameters are left out.
 
         Raises:
             Rejected: when it leads elsewhere, or could.
@@ -48,12 +52,17 @@ class Base:
             url = httpx.URL(path).copy_with(fragment=None)
         except (httpx.InvalidURL, UnicodeError):
             raise Rejected("the path cannot be part of a URL") from None
-        if _origin(url) != _origin(self._url) or url.userinfo:
+        if url.userinfo or (_origin(url) != _origin(self._url) and not self._vetted(url)):
             raise Rejected(
                 f"the address leads to {url.host[:100]} and not to the connection's own host: "
                 "not followed, because the credential would go there"
             )
         return url
+
+    def _vetted(self, url: httpx.URL) -> bool:
+        host = url.host.lower()
+        known = any(host.endswith(one) if one.startswith(".") else host == one for one in self._hosts)
+        return known and _origin(url) == ("https", url.host, 443)
 
 
 def safe_url(text: str, what: str, *, allow_http: bool) -> httpx.URL:

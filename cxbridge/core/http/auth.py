@@ -63,6 +63,10 @@ class Grant(Auth, ABC):
     def request(self, refresh_token: str | None) -> Mapping[str, object]:
         """Give the fields of the request for a token."""
 
+    def proof(self) -> Mapping[str, str]:
+        """Give the headers by which the client proves itself where it does not do so by fields."""
+        return {}
+
     @abstractmethod
     def root(self) -> str:
         """Give a fingerprint of what the administrator configured, so that tokens of an older setting are told."""
@@ -70,7 +74,10 @@ class Grant(Auth, ABC):
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials(Grant):
-    """OAuth 2.0 client credentials: the program itself is the user. `scope` is separated by spaces."""
+    """OAuth 2.0 client credentials: the program itself is the user. `scope` is separated by spaces.
+
+    With `basic` the client's id and secret go into an Authorization header instead of among the fields.
+    """
 
     token_url: str
     client_id: str
@@ -78,17 +85,19 @@ class ClientCredentials(Grant):
     scope: str = ""
     extra: Mapping[str, object] = field(default_factory=dict, repr=False)
     encoding: Literal["json", "form"] = "json"
+    basic: bool = False
     rotates: ClassVar[bool] = False
 
     def request(self, refresh_token: str | None) -> Mapping[str, object]:
-        fields: dict[str, object] = {
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret.get_secret_value(),
-        }
+        fields: dict[str, object] = {"grant_type": "client_credentials"}
+        if not self.basic:
+            fields |= {"client_id": self.client_id, "client_secret": self.client_secret.get_secret_value()}
         if self.scope:
             fields["scope"] = self.scope
         return {**fields, **self.extra}
+
+    def proof(self) -> Mapping[str, str]:
+        return Basic(self.client_id, self.client_secret).headers() if self.basic else {}
 
     def root(self) -> str:
         return _fingerprint(self.token_url, self.client_id, self.client_secret.get_secret_value(), self.scope)

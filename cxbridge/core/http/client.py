@@ -18,6 +18,7 @@ from cxbridge.core.http.address import Base, Params, raw_path
 from cxbridge.core.http.auth import Grant
 from cxbridge.core.http.endpoint import Endpoint
 from cxbridge.core.http.limits import WHOLE, Budget, Limiter
+from cxbridge.core.http.quotas import Quota
 from cxbridge.core.http.reply import Reply
 from cxbridge.core.http.retry import Backoff, tries
 from cxbridge.core.http.tokens import Session, TokenStore
@@ -77,7 +78,7 @@ class Client:
         random: Random,
     ) -> None:
         self._endpoint = endpoint
-        self._base = Base(httpx.URL(endpoint.base_url))
+        self._base = Base(httpx.URL(endpoint.base_url), endpoint.hosts)
         self._connection = connection
         self._clock = clock
         self._limiter = limiter
@@ -102,6 +103,25 @@ class Client:
     def get(self, path: str, params: Params | None = None, *, headers: Mapping[str, str] | None = None) -> Reply:
         """Read. `path` is under the base URL or a whole URL of its origin; parameters that are None are left out."""
         return self._send("GET", path, params, headers, None, repeatable=True)
+
+    def get_until(
+        self,
+        done: Callable[[Reply], bool],
+        path: str,
+        params: Params | None = None,
+        *,
+        pause: float = 2.0,
+        longest: float = 10.0,
+    ) -> Reply:
+        """Read again and again until `done(reply)`: `pause` seconds apart at first, later up to `longest`.
+
+        Waits no longer than the endpoint's `page_wait` in all, and gives the last answer, done or not.
+        """
+        patience = _Patience(self._clock, self._endpoint.page_wait, self._closed)
+        while not done(reply := self.get(path, params)) and pause <= patience.left:
+            patience.wait(pause)
+            pause = min(1.5 * pause, longest)
+        return reply
 
     def post(
         self,
@@ -185,7 +205,8 @@ class Client:
         doubt = False
         number = 1
         try:
-            for attempt in tries(self._backoff, harmless=repeatable, left=lambda: patience.left, sleep=patience.wait):
+            harmless = repeatable or ask.reads
+            for attempt in tries(self._backoff, harmless=harmless, left=lambda: patience.left, sleep=patience.wait):
                 number = attempt.retry_state.attempt_number
                 with attempt:
                     try:
@@ -220,22 +241,24 @@ class Client:
     def _exchange(
         self, ask: _Ask, proof: Mapping[str, str], buckets: tuple[str, ...] | None, patience: "_Patience", number: int
     ) -> Reply:
-        request = self._wire.request(ask.method, ask.url, {**ask.headers, **_lower(proof)}, ask.content)
-        drawn = self._limiter.acquire(self._connection, buckets, patience.for_bucket)
+        headers = {**ask.headers, **_lower(proof)}
+        request = self._wire.request(ask.method, ask.url, headers, ask.content, reads=ask.reads)
+        counted = [] if buckets == (TOKEN_BUCKET,) else self._counted(ask)
+        drawn = self._limiter.acquire(self._connection, buckets, patience.for_bucket, counted)
         started = self._clock.monotonic()
         reply: Reply | None = None
         try:
-            status, headers, body = self._wire.exchange(request)
+            status, told, body = self._wire.exchange(request)
             ended = self._clock.monotonic()
             reply = Reply(
                 ask.method,
                 ask.path,
                 status,
-                headers,
+                told,
                 body,
                 self._clock.now(),
                 self._connection,
-                _request_id(headers.get(self._endpoint.request_id_header)),
+                _request_id(told.get(self._endpoint.request_id_header)),
             )
             if buckets != (TOKEN_BUCKET,) and reply.server_time is not None:
                 self._server_clock = (reply.server_time, ended)
@@ -256,7 +279,7 @@ class Client:
             content, kind = urlencode(fields).encode(), "application/x-www-form-urlencoded"
         ask = _Ask("POST", raw_path(url), url, {"content-type": kind}, content, reads=False)
         try:
-            return self._exchange(ask, {}, (TOKEN_BUCKET,), patience, number)
+            return self._exchange(ask, grant.proof(), (TOKEN_BUCKET,), patience, number)
         except Retryable as error:
             error.sent = False  # whatever became of the token, the request it was for never left
             raise located(error, self._connection, ask.operation) from error.__cause__
@@ -271,12 +294,17 @@ class Client:
         content = None if json is None else msgspec.json.encode(json)
         kind = {} if content is None else {"content-type": "application/json"}
         given = {**kind, **_lower(self._endpoint.headers), **_lower(headers or {})}
-        return _Ask(method, self._base.shown(url), url, given, content, reads=method == "GET")
+        shown = self._base.shown(url)
+        reads = method == "GET" or (self._endpoint.reads is not None and self._endpoint.reads(method, shown))
+        return _Ask(method, shown, url, given, content, reads=reads)
 
     def _buckets(self, ask: _Ask) -> tuple[str, ...] | None:
         if self._endpoint.buckets is None:
             return None
         return (WHOLE, *self._endpoint.buckets(ask.method, ask.path))
+
+    def _counted(self, ask: _Ask) -> list[Quota]:
+        return [quota for quota in self._endpoint.quotas if quota.counts(ask.method, ask.path)]
 
     def _budgets(self, reply: Reply | None) -> Iterable[Budget]:
         if reply is None or self._endpoint.budgets is None:

@@ -1,12 +1,13 @@
 """Where a vendor is and how to speak to it, as a connector declares it; it must not hold state."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cxbridge.core.errors import VendorError
 from cxbridge.core.http.address import safe_url
 from cxbridge.core.http.auth import Anonymous, Auth, Grant
 from cxbridge.core.http.limits import Budget
+from cxbridge.core.http.quotas import Quota
 from cxbridge.core.http.reply import Reply
 
 MIB = 1024 * 1024
@@ -26,6 +27,13 @@ class Endpoint:
     that would have to wait longer than `page_wait` seconds in all raises instead. `request_id_header` names the header
     that carries the vendor's own id of a request.
 
+    `reads(method, path)` names requests that only read although their method does not say so, such as a search by POST: they
+    are tried again as reads are, and a plan may send them. `hosts` are further hosts that the credential may go to, over https
+    only: a name, or what a name must end with when it begins with a dot.
+
+    `quotas` are limits that the vendor does not tell in its replies: requests are counted against them here, and those of windows
+    longer than an hour also across restarts.
+
     Raises:
         ValueError: when the base URL cannot be used safely.
     """
@@ -42,6 +50,9 @@ class Endpoint:
     page_wait: float = 30.0
     allow_http: bool = False
     request_id_header: str = "x-request-id"
+    reads: Callable[[str, str], bool] | None = None
+    hosts: tuple[str, ...] = ()
+    quotas: Sequence[Quota] = ()
 
     def __post_init__(self) -> None:
         safe_url(self.base_url, "base URL", allow_http=self.allow_http)

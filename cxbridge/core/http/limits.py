@@ -1,10 +1,11 @@
 """The vendor's limits as its replies tell them, and who may send when; it must not know any vendor's header."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cxbridge.core.clock import Clock
+from cxbridge.core.http.quotas import Quota, QuotaBook, QuotaStore
 from cxbridge.core.http.reply import LONGEST_RETRY_AFTER
 
 # The bucket that every request of a connection draws from.
@@ -79,19 +80,30 @@ class _Bucket:
 
 
 class Limiter:
-    """Token buckets per connection, filled by what replies tell; safe to share among threads and connections."""
+    """Token buckets per connection, filled by what replies tell; safe to share among threads and connections.
 
-    def __init__(self, clock: Clock) -> None:
+    `quotas` keeps the counts of long quotas; without it they end with the process.
+    """
+
+    def __init__(self, clock: Clock, quotas: QuotaStore | None = None) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._buckets: dict[str, dict[str, _Bucket]] = {}
+        self._book = QuotaBook(clock, quotas, self._lock)
 
     def acquire(
-        self, connection: str, names: Iterable[str] | None, pause: Callable[[float, str], None]
+        self,
+        connection: str,
+        names: Iterable[str] | None,
+        pause: Callable[[float, str], None],
+        quotas: Sequence[Quota] = (),
     ) -> tuple[str, ...]:
-        """Draw one request from each named bucket, or from every known one, waiting until all of them allow it.
+        """Draw one request from each named bucket, or from every known one, and from the quotas, waiting until all allow it.
 
         `pause(seconds, bucket)` waits that long or raises. Gives the names drawn from, for `settle`.
+
+        Raises:
+            StoreError: a quota cannot be counted now.
         """
         while True:
             with self._lock:
@@ -100,11 +112,27 @@ class Limiter:
                 now = self._clock.monotonic()
                 slowest = max(drawn, key=lambda name: known[name].wait(now) if name in known else 0.0, default=WHOLE)
                 seconds = known[slowest].wait(now) if slowest in known else 0.0
-                if seconds <= 0:
+                shut, quota = self._book.wait(connection, quotas)
+                if shut > seconds:
+                    seconds, slowest = shut, quota
+                lacking = self._book.lacking(connection, quotas) if seconds <= 0 else None
+                if seconds <= 0 and lacking is None:
                     for name in drawn:
                         known.setdefault(name, _Bucket()).take(now)
+                    self._book.take(connection, quotas)
                     return drawn
-            pause(seconds, slowest)
+            if lacking is not None:
+                self._book.fetch(connection, lacking)
+            else:
+                pause(seconds, slowest)
+
+    def release(self) -> None:
+        """Give back what of the long quotas was counted ahead and not sent; nothing is to be sent afterwards.
+
+        Raises:
+            StoreError: the counts cannot be written now, and stay too high.
+        """
+        self._book.release()
 
     def settle(
         self, connection: str, drawn: Iterable[str], budgets: Iterable[Budget] = (), hold: float | None = None
@@ -141,8 +169,14 @@ class Limiter:
                 if connection in (None, owner)
                 for name, bucket in sorted(buckets.items())
             ]
-            return [
+            told = [
                 BudgetState(owner, name, bucket.limit, bucket.remaining, wait)
                 for owner, name, bucket, wait in known
                 if bucket.limit is not None or bucket.remaining is not None or wait > 0
             ]
+            counted = [
+                BudgetState(owner, quota.name, quota.limit, left, wait)
+                for owner, quota, left, wait in self._book.states()
+                if connection in (None, owner)
+            ]
+            return told + counted

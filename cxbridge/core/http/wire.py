@@ -18,6 +18,8 @@ STEEPEST = 200
 # A body may drip for this many time-outs in all before it counts as lost.
 DRIP = 4
 
+# The mark of a request that only reads although its method does not say so.
+READS = "cxbridge.reads"
 
 # Some servers take the method from here.
 _OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
@@ -32,6 +34,8 @@ class WriteRefused(Rejected):
 class ReadOnlyTransport(httpx.BaseTransport):
     """Lets nothing pass that could change something, except requests for a token.
 
+    What the endpoint declares to be a read passes, whatever its method.
+
     A plan must never write: this is where that holds, whatever a connector does.
     """
 
@@ -41,7 +45,7 @@ class ReadOnlyTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         for_token = request.method == "POST" and request.url == self._token_url
-        if request.method not in SAFE_METHODS and not for_token:
+        if not (request.method in SAFE_METHODS or for_token or request.extensions.get(READS)):
             raise WriteRefused("this client may only read")
         if any(name in request.headers for name in _OVERRIDES):
             raise WriteRefused("this client may only read, and the request asks for another method in a header")
@@ -87,15 +91,18 @@ class Wire:
         self._timeout = timeout
         self._max_body = max_body
 
-    def request(self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None) -> httpx.Request:
-        """Make a request out of its parts.
+    def request(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None, *, reads: bool = False
+    ) -> httpx.Request:
+        """Make a request out of its parts; `reads` marks one that only reads whatever its method.
 
         Raises:
             Rejected: when a header cannot be sent; the HTTP library would quote it in full.
         """
         if not all(sendable(value) for value in headers.values()):
             raise Rejected("a header holds a line break or a letter outside ASCII")
-        return self._http.build_request(method, url, headers=dict(headers), content=content)
+        mark = {READS: True} if reads else {}
+        return self._http.build_request(method, url, headers=dict(headers), content=content, extensions=mark)
 
     def exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
         """Send once and give status, headers and the decompressed body.

@@ -7,8 +7,12 @@ Who only looks opens with `writing=False`: such a store neither writes nor waits
 """
 
 from cxbridge.core.store import (
+    approvals,
+    asks,
     changes,
     checkpoints,
+    identity,
+    inbox,
     keyfile,
     links,
     outbox,
@@ -19,20 +23,26 @@ from cxbridge.core.store import (
     state,
 )
 from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.quotas import KeptQuotas
 from cxbridge.core.store.tokens import SealedTokens
 
 __all__ = [
     "Store",
     "Tx",
     "SealedTokens",
+    "KeptQuotas",
+    "approvals",
+    "asks",
     "records",
     "changes",
     "checkpoints",
     "planning",
     "links",
+    "identity",
     "runs",
     "outbox",
     "receipts",
     "state",
     "keyfile",
+    "inbox",
 ]

@@ -12,7 +12,7 @@ from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES
 from cxbridge.core.store.columns import Blob, Json, Moment, Name, Number, RefText, Serial, Words
 
 # The newest revision in `migrations/versions`; revisions are numbered, so that "newer than this program" can be told.
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = sa.MetaData(
     naming_convention={
@@ -178,6 +178,8 @@ runs = sa.Table(
 )
 # Nearly all runs are over: this holds only those that the planner still asks for.
 _partial("ix_runs_active", runs.c.recipe, runs.c.part, runs.c.key, runs.c.id, where=among(runs.c.state, ACTIVE_RUNS))
+# Those that wait for a time: nearly none.
+_partial("ix_runs_waking", runs.c.wake_at, runs.c.id, where=runs.c.wake_at.is_not(None))
 
 deliveries = sa.Table(
     "deliveries",
@@ -285,4 +287,103 @@ recipe_versions = sa.Table(
     sa.Column("recipe", Name, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("at", Moment, nullable=False),
+)
+
+# What webhooks brought, stored before the vendor was answered. `announced` says what to look at; `done_at` when that was begun.
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("connection", Name, nullable=False),
+    sa.Column("event_id", Name, nullable=False),
+    sa.Column("received_at", Moment, nullable=False),
+    sa.Column("announced", Json, nullable=False),
+    sa.Column("body", Blob, nullable=False),
+    sa.Column("done_at", Moment),
+    sa.UniqueConstraint("connection", "event_id"),
+    sa.Index(None, "received_at"),
+)
+_partial("ix_inbox_open", inbox.c.connection, inbox.c.id, where=inbox.c.done_at.is_(None))
+
+# When an entity was last announced by a webhook: what a pull finds without that was missed.
+announcements = sa.Table(
+    "announcements",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("stream", Name, primary_key=True),
+    sa.Column("key", Name, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+)
+
+# Questions to people. `answers` is a list of who chose what, with the form they filled in.
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("id", Name, primary_key=True),
+    sa.Column("run", Name, nullable=False),
+    sa.Column("recipe", Name, nullable=False),
+    sa.Column("step", Name, nullable=False),
+    sa.Column("state", Name, nullable=False),
+    sa.Column("question", Words, nullable=False),
+    sa.Column("asked", Json, nullable=False),
+    sa.Column("form", Json, nullable=False),
+    sa.Column("quorum", sa.Integer, nullable=False),
+    sa.Column("answers", Json, nullable=False),
+    sa.Column("asked_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment),
+    sa.Column("decided_at", Moment),
+    sa.UniqueConstraint("run", "step"),
+    sa.Index(None, "state", "id"),
+)
+
+# The ledger of contact fatigue: who was asked or written to, for what. `person` is a keyed hash of the address, never the address.
+asks = sa.Table(
+    "asks",
+    metadata,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("person", Name, nullable=False),
+    sa.Column("purpose", Name, nullable=False),
+    sa.Column("programme", Name, nullable=False),
+    sa.Column("recipe", Name, nullable=False),
+    sa.Column("run", Name, nullable=False),
+    sa.Column("step", Name, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.UniqueConstraint("run", "step", "person"),
+    sa.Index(None, "person", "at"),
+)
+
+# What a record can be found by: `domain:northwind.test`, `email:…`, `id:…`, `name:…`.
+identity_keys = sa.Table(
+    "identity_keys",
+    metadata,
+    sa.Column("key", Name, primary_key=True),
+    sa.Column("ref", RefText, primary_key=True),
+    sa.Column("kind", Name, nullable=False),
+    sa.Index(None, "ref"),
+)
+
+# Two records of one kind in different connections, and whether they are the same: suggested, confirmed, rejected or split.
+matches = sa.Table(
+    "matches",
+    metadata,
+    sa.Column("left", RefText, primary_key=True),
+    sa.Column("right", RefText, primary_key=True),
+    sa.Column("kind", Name, nullable=False),
+    sa.Column("state", Name, nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("evidence", Json, nullable=False),
+    sa.Column("decided_by", Name, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index(None, "right"),
+    sa.Index(None, "state", "kind", "score"),
+)
+
+# What a connection has used of a budget that the vendor counts over longer than a process lives.
+quotas = sa.Table(
+    "quotas",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("window_start", Moment, nullable=False),
+    sa.Column("used", Number, nullable=False),
 )

@@ -202,13 +202,14 @@ class TroubleRules(Ruled):
         def inspect(stream: Stream) -> Iterator[Finding]:
             reading = lab.read(stream.name, read_only=True)
             if reading.error is not None:
-                remedy = "read with client.get() only"
+                remedy = "read with client.get(), or name a post that only reads in Endpoint(reads=…)"
                 yield Finding(stream.name, f"cannot be read without writing: {name_error(reading.error)}", remedy)
 
         yield from each(lab.streams(), inspect)
         for sent in lab.line.sent[asked:]:
             if sent.writes:
-                yield Finding("", f"reading sent {sent.told}", "read with client.get() only")
+                remedy = "read with client.get(), or name a post that only reads in Endpoint(reads=…)"
+                yield Finding("", f"reading sent {sent.told}", remedy)
 
     @rule
     def test_no_secret_escapes(self, lab: Lab) -> Iterator[Finding]:

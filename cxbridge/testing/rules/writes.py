@@ -61,8 +61,8 @@ class WriteRules(Ruled):
                 yield Finding(
                     action.name, f"acts on {action.stream}, which is no stream", "name one that streams() lists"
                 )
-            if action.prose not in ("plain", "html", "adf", "markdown"):
-                yield Finding(action.name, f"writes prose as {action.prose!r}", "plain, html, adf or markdown")
+            if action.prose not in ("plain", "html", "adf", "markdown", "slack"):
+                yield Finding(action.name, f"writes prose as {action.prose!r}", "plain, html, adf, markdown or slack")
             try:
                 wanted: Any = action.inputs_type
                 if not (isinstance(wanted, type) and issubclass(wanted, Inputs)):

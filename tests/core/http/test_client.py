@@ -214,3 +214,63 @@ def test_through_the_real_transport(respx_mock: respx.MockRouter, connect: Open)
 def test_an_id_that_is_no_id_is_left_out(connect: Open, vendor: Vendor) -> None:
     vendor.plays(httpx.Response(200, json={}, headers={"x-request-id": "x" * 101}))
     assert connect().get("/a").request_id is None
+
+
+ALSO = Endpoint(BASE, auth=Bearer(SecretStr("a-word")), hosts=(".acme.net", "exact.example"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://az1.acme.net/API/next?skipToken=a%3D",
+        "https://AZ1.acme.net:443/API/next?skipToken=a%3D",
+        "https://exact.example/API/next?skipToken=a%3D",
+    ],
+)
+def test_a_vetted_host_is_followed_with_the_credential(connect: Open, vendor: Vendor, url: str) -> None:
+    connect(ALSO).get(url)
+    assert vendor.seen[0].url.host == httpx.URL(url).host
+    assert vendor.seen[0].url.query == b"skipToken=a%3D"
+    assert vendor.seen[0].headers["authorization"] == "Bearer a-word"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://az1.acme.net/next",
+        "https://az1.acme.net:8443/next",
+        "https://user@az1.acme.net/next",
+        "https://acme.net/next",
+        "https://evilacme.net/next",
+        "https://acme.net.other.example/next",
+        "https://other.example/?host=.acme.net",
+        "https://sub.exact.example/next",
+        "https://az1.acme.net@other.example/next",
+    ],
+)
+def test_what_only_looks_like_a_vetted_host_is_not(connect: Open, vendor: Vendor, url: str) -> None:
+    with pytest.raises(Rejected, match="the credential would go there"):
+        connect(ALSO).get(url)
+    assert vendor.seen == []
+
+
+def test_a_job_is_asked_for_until_it_is_done(connect: Open, vendor: Vendor) -> None:
+    under_way, done = (httpx.Response(200, json={"status": status}) for status in ("inProgress", "complete"))
+    vendor.plays(under_way, under_way, under_way, done)
+    reply = connect().get_until(lambda reply: reply.json()["status"] == "complete", "/jobs/7", pause=2.0, longest=4.0)
+    assert reply.json() == {"status": "complete"}
+    assert [later - earlier for earlier, later in zip(vendor.times, vendor.times[1:], strict=False)] == [2.0, 3.0, 4.0]
+
+
+def test_a_job_that_takes_longer_than_a_page_may_is_left(connect: Open, vendor: Vendor) -> None:
+    vendor.plays(httpx.Response(200, json={"status": "inProgress"}))
+    reply = connect(Endpoint(BASE, page_wait=5.0)).get_until(lambda reply: False, "/jobs/7")
+    assert reply.json() == {"status": "inProgress"}
+    assert vendor.times == [0.0, 2.0, 5.0]
+
+
+def test_a_declared_read_is_tried_again_like_one(connect: Open, vendor: Vendor) -> None:
+    vendor.plays(httpx.Response(500), httpx.Response(200, json={}))
+    client = connect(Endpoint(BASE, reads=lambda method, path: path == "/search"))
+    assert client.post("/search", {}).status == 200
+    assert vendor.lines == ["POST /search", "POST /search"]

@@ -26,6 +26,20 @@ def test_reads_do(connect: Open, vendor: Vendor) -> None:
     assert connect(read_only=True).get("/a").status == 200
 
 
+def test_a_search_that_the_endpoint_declares_to_be_a_read_leaves_and_nothing_beside_it(
+    connect: Open, vendor: Vendor
+) -> None:
+    endpoint = Endpoint(f"{BASE}/v3", reads=lambda method, path: (method, path) == ("POST", "/search"))
+    client = connect(endpoint, read_only=True)
+    assert client.post("/search", {"email": "a@b.example"}).status == 200
+    for method, path in (("post", "/searches"), ("put", "/search"), ("delete", "/search")):
+        with pytest.raises(WriteRefused):
+            getattr(client, method)(path, {})
+    with pytest.raises(WriteRefused):
+        client.post("/search", {}, headers={"X-HTTP-Method-Override": "DELETE"})
+    assert vendor.lines == ["POST /v3/search"]
+
+
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "x-method-override", "X-HTTP-Method"])
 def test_a_read_dressed_up_as_a_write_does_not_leave(connect: Open, vendor: Vendor, header: str) -> None:
     with pytest.raises(WriteRefused):

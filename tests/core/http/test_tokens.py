@@ -2,6 +2,7 @@
 
 import json
 import threading
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -139,6 +140,15 @@ def test_a_form_where_the_endpoint_wants_one(connect: Open, vendor: Vendor) -> N
     connect(Endpoint(BASE, auth=auth)).get("/a")
     assert vendor.seen[0].headers["content-type"] == "application/x-www-form-urlencoded"
     assert vendor.seen[0].content == b"grant_type=client_credentials&client_id=client-7&client_secret=a-word&scope=a+b"
+
+
+def test_a_client_may_prove_itself_in_a_header(connect: Open, vendor: Vendor) -> None:
+    vendor.plays(httpx.Response(200, json={"access_token": "access-1"}), httpx.Response(200, json={}))
+    asked = ClientCredentials(TOKEN_URL, "client-7", SecretStr("a-word"), "a b", encoding="form", basic=True)
+    connect(Endpoint(BASE, auth=asked)).get("/a")
+    assert vendor.seen[0].content == b"grant_type=client_credentials&scope=a+b"
+    assert vendor.seen[0].headers["authorization"] == f"Basic {b64encode(b'client-7:a-word').decode()}"
+    assert vendor.seen[1].headers["authorization"] == "Bearer access-1"
 
 
 @pytest.mark.parametrize("auth", [rotating(), own()], ids=["rotating", "own"])
