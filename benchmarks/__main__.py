@@ -1,10 +1,10 @@
-"""`python -m benchmarks [all|pull|plan|expressions] …`: what is measured, one after the other; options go to the one named."""
+"""`python -m benchmarks [all|pull|plan|expressions|sentiment] …`: what is measured, in turn; options go to the one named."""
 
 import sys
 from collections.abc import Callable
 from importlib import import_module
 
-PARTS = ("pull", "plan", "expressions")
+PARTS = ("pull", "plan", "expressions", "sentiment")
 
 
 def main() -> None:
