@@ -105,8 +105,94 @@ def list_(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, jso
             output.line(f"{row['connection']} is paused: {row['reason']}\n  hint: {row['hint']}")
 
 
+@app.command("webhooks")
+def webhooks(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="One connection; all without.")] = "",
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Show where each connection's webhooks go, what to set at the vendor, and what came in; asks no vendor.
+
+    A path is a secret: whoever has it can make cxbridge look at a connection again, though never believe anything.
+    """
+    from cxbridge.console.endpoints import Endpoints
+    from cxbridge.core.store import inbox, planning, state
+
+    output = Output(json)
+    with opening.bridge(config, database, read_only=True, writing=False) as bridge:
+        settings = bridge.configuration.settings.webhooks
+        names = [bridge.connection(name).name] if name else list(bridge.connections)
+        with bridge.store.read() as tx:
+            endpoints = Endpoints(bridge.connections, state.instance_key(tx)).all
+            heard = inbox.heard(tx)
+            counts = {one: planning.tallies(tx, f"{one}/webhooks") for one in names}
+    rows = [
+        _row(endpoints.get(one), one, settings.url or f"http://{settings.listen}", heard.get(one), counts[one])
+        for one in names
+    ]
+    if json:
+        output.data(rows)
+        return
+    if not settings.listen:
+        output.line("nothing listens: set listen under [webhooks], for example 127.0.0.1:8700")
+    for row in rows:
+        _print_webhook(output, row, listening=bool(settings.listen))
+
+
+def _row(endpoint: Any, name: str, base: str, heard: Any, counts: Any) -> dict[str, Any]:
+    if endpoint is None:
+        return {"connection": name, "taken": False}
+    return {
+        "connection": name,
+        "taken": True,
+        "path": endpoint.path,
+        "url": f"{base}{endpoint.path}",
+        "signed": endpoint.webhook.signed,
+        "open": endpoint.open,
+        "secret": endpoint.webhook.secret,
+        "secrets": len(endpoint.secrets),
+        "setup": endpoint.webhook.setup,
+        "waiting": heard.waiting if heard else 0,
+        "last_at": heard.last_at if heard else None,
+        "counts": {what: {"n": tally.n, "last_at": tally.at} for what, tally in sorted(counts.items())},
+    }
+
+
+def _print_webhook(output: Output, row: dict[str, Any], *, listening: bool) -> None:
+    if not row["taken"]:
+        output.line(f"{row['connection']}: takes no webhooks")
+        return
+    output.line(f"{row['connection']}: {row['url'] if listening else row['path']}")
+    if not row["open"]:
+        output.line(f"  ! closed: every delivery is refused until {row['secret']} is set")
+    elif row["signed"]:
+        both = ", and the one before it" if row["secrets"] > 1 else ""
+        output.line(f"  signed, and compared with {row['secret']}{both}")
+    else:
+        output.line(
+            "  not signed: the path is all that keeps strangers out, and nothing is believed but what to look at"
+        )
+    if row["setup"]:
+        output.line(f"  at the vendor: {row['setup']}")
+    for what, one in row["counts"].items():
+        output.line(f"  {what}: {one['n']}, last at {one['last_at']:%Y-%m-%d %H:%M:%S} UTC")
+    if row["waiting"]:
+        output.line(f"  waiting to be worked off: {row['waiting']}")
+
+
 def _checked(bridge: "Bridge", name: str) -> dict[str, Any]:
+    from cxbridge.core.store import planning
+
     found = bridge.check(name)
+    with bridge.store.read() as tx:
+        tallies = planning.tallies(tx, f"{name}/webhooks")
+    missed = {
+        what.removeprefix("missed: "): {"n": one.n, "last_at": one.at}
+        for what, one in tallies.items()
+        if what.startswith("missed: ")
+    }
     return {
         "connection": name,
         "ok": True,
@@ -117,6 +203,7 @@ def _checked(bridge: "Bridge", name: str) -> dict[str, Any]:
             {"budget": one.name or "all requests", "limit": one.limit, "remaining": one.remaining}
             for one in bridge.clients.budgets(name)
         ],
+        "missed": missed,
     }
 
 
@@ -132,3 +219,7 @@ def _print(output: Output, row: dict[str, Any]) -> None:
     for one in row["budgets"]:
         if one["remaining"] is not None:
             output.line(f"  {one['budget']}: {one['remaining']} of {one['limit'] or '?'} requests left")
+    for stream, one in row["missed"].items():
+        output.line(
+            f"  ! {one['n']} changes of {stream} came without their webhook, the last at {one['last_at']:%Y-%m-%d %H:%M} UTC"
+        )

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,8 @@ from cxbridge.core.errors import CxbridgeError
 
 if TYPE_CHECKING:
     from cxbridge.core.config import Configuration
-    from cxbridge.core.engine.daemon import Watcher
+    from cxbridge.core.engine.bridge import Bridge
+    from cxbridge.core.engine.daemon import Daemon, Watcher
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -26,7 +28,7 @@ def run(
     database: Database = None,
     level: Annotated[str, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
-    """Pull, plan and push until told to stop.
+    """Pull, plan and push until told to stop; take webhooks in, where the settings say so.
 
     SIGTERM and SIGINT end it in order: nothing new begins, what is under way may finish. A second one ends it at once;
     whatever was being sent then is looked up at the next start. SIGHUP reads the settings again. Recipe files need no
@@ -74,23 +76,27 @@ class Service:
         with Bridge(configuration) as bridge, bridge.store.alone("run"):
             daemon = Daemon(bridge, watcher(log))
             daemon.start()
-            log.info(
-                "run.started",
-                connections=sorted(bridge.connections),
-                recipes=[one.id for one in bridge.library.recipes],
-            )
-            while True:
-                self._wake.wait()
-                self._wake.clear()
-                if self._ending:
-                    break
-                fresh = self._fresh(log)
-                if fresh is not None:
-                    configuration = fresh
-                    break
-            log.info("run.ending", told="nothing new begins; what is under way may finish")
-            if not daemon.end():
-                log.warning("run.cut", told="something did not finish in time; it is looked up at the next start")
+            try:
+                # Closed before the daemon ends: what is stored after that would wait for the next one.
+                with _receiver(bridge, daemon):
+                    log.info(
+                        "run.started",
+                        connections=sorted(bridge.connections),
+                        recipes=[one.id for one in bridge.library.recipes],
+                    )
+                    while True:
+                        self._wake.wait()
+                        self._wake.clear()
+                        if self._ending:
+                            break
+                        fresh = self._fresh(log)
+                        if fresh is not None:
+                            configuration = fresh
+                            break
+                    log.info("run.ending", told="nothing new begins; what is under way may finish")
+            finally:
+                if not daemon.end():
+                    log.warning("run.cut", told="something did not finish in time; it is looked up at the next start")
         log.info("run.ended")
         return configuration
 
@@ -116,6 +122,16 @@ class Service:
         del number, frame
         self._reloading = True
         self._wake.set()
+
+
+def _receiver(bridge: "Bridge", daemon: "Daemon") -> AbstractContextManager[object]:
+    """Give what takes webhooks in, where the settings name a port for it."""
+    if not bridge.configuration.settings.webhooks.listen:
+        return nullcontext()
+    # The web server is loaded only where one is wanted.
+    from cxbridge.console.receiver import Receiver
+
+    return Receiver(bridge, daemon.nudge)
 
 
 def watcher(log: Any) -> "Watcher":

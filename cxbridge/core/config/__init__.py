@@ -17,12 +17,15 @@ from cxbridge.core.config.accounts import build, load_plugins
 from cxbridge.core.config.reading import Found, fit, overlay, read, resolve_store
 from cxbridge.core.config.secrets import Secrets, hide_secrets
 from cxbridge.core.config.settings import (
+    ContactSettings,
     DaemonSettings,
+    IdentitySettings,
     PluginSettings,
     RecipeSettings,
     SecretSettings,
     Settings,
     StoreSettings,
+    WebhookSettings,
 )
 from cxbridge.core.connector import Connector
 from cxbridge.core.errors import ConfigError
@@ -34,13 +37,16 @@ FILE = "cxbridge.toml"
 __all__ = [
     "FILE",
     "Configuration",
+    "ContactSettings",
     "DaemonSettings",
+    "IdentitySettings",
     "PluginSettings",
     "RecipeSettings",
     "SecretSettings",
     "Secrets",
     "Settings",
     "StoreSettings",
+    "WebhookSettings",
     "load",
 ]
 

@@ -119,6 +119,9 @@ def _drop(document: dict[str, Any], location: TomlPath, problems: Found) -> None
             inner = inner[part]
         except (KeyError, IndexError, TypeError):
             break
+    if not holders:
+        # It stood in a list that went already, for another of its items.
+        return
     holder, path = holders[-1]
     del holder[str(path[-1])]
     problems.mute(path)
@@ -164,12 +167,18 @@ def translate(
             problems.at_key(
                 path, "CX012", f"unknown setting `{last}`", nearest(last, _fields_at(model, one["loc"][:-1]))
             )
+        elif one["type"] == "missing" and problems.is_muted(path):
+            # It was there, and was refused.
+            continue
         elif one["type"] == "missing":
             problems.at_key(path[:-1], "CX010", f"the setting `{last}` is missing", f'add {last} = "…"')
         elif not one["loc"]:
             problems.at_key(base, "CX014", _words(one["msg"]))
+        elif last == "[key]":
+            problems.at_key(path[:-1], "CX014", _words(one["msg"]))
         else:
-            problems.at_value(_standing(path, problems), "CX014", f"`{last}`: {_words(one['msg'])}")
+            named = f"{path[-2]}[{last}]" if isinstance(path[-1], int) else last
+            problems.at_value(_standing(path, problems), "CX014", f"`{named}`: {_words(one['msg'])}")
 
 
 def _words(message: str) -> str:

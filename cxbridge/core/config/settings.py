@@ -2,10 +2,15 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from cxbridge.core.config.times import CalendarSettings, WindowSettings
+from cxbridge.core.config.times import Name as CalendarName
 
 _INTERVAL = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -25,6 +30,56 @@ def _turning(value: timedelta) -> timedelta:
     if value < _SHORTEST:
         raise ValueError("this must be at least 100ms")
     return value
+
+
+def _kept(value: timedelta) -> timedelta:
+    if value < timedelta(days=1):
+        raise ValueError("this must be at least 1d: a vendor repeats a delivery for hours")
+    return value
+
+
+def _patient(value: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= value <= timedelta(minutes=1):
+        raise ValueError("this must be between 1s and 1m")
+    return value
+
+
+def _place(value: str) -> str:
+    if value:
+        host_and_port(value)
+    return value
+
+
+def _address(value: str) -> str:
+    if not value:
+        return value
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("write the address that vendors reach, like https://hooks.example.com")
+    return value.rstrip("/")
+
+
+def host_and_port(value: str) -> tuple[str, int]:
+    """Read `host:port`; an IPv6 address stands in brackets.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        parts = urlsplit(f"//{value}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or port is None or parts.netloc != value or parts.username is not None:
+        raise ValueError("write host and port: 127.0.0.1:8700")
+    return host, port
+
+
+def _here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
@@ -50,6 +105,35 @@ class DaemonSettings(_Section):
     drain: Interval = timedelta(seconds=25)
 
 
+class WebhookSettings(_Section):
+    """Where vendors' webhooks come in: nothing listens while `listen` is empty.
+
+    A listener that others can reach is refused unless `public` says that a proxy with TLS stands in front. `url` is the address
+    that vendors see, for printing. `keep` is how long the ids of events are remembered, `patience` how long a sender may take.
+    """
+
+    listen: Annotated[str, AfterValidator(_place)] = ""
+    public: bool = False
+    url: Annotated[str, AfterValidator(_address)] = ""
+    keep: Annotated[Interval, AfterValidator(_kept)] = timedelta(days=30)
+    patience: Annotated[Interval, AfterValidator(_patient)] = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _reached(self) -> Self:
+        if self.listen and not self.public and not _here(host_and_port(self.listen)[0]):
+            raise ValueError(
+                f"{self.listen} can be reached from other machines, and this listener speaks no TLS: listen on 127.0.0.1, "
+                "or set public = true once a TLS proxy stands in front"
+            )
+        return self
+
+
+class ContactSettings(_Section):
+    """How customers are spared: for `quarantine` after any ask nobody is asked again, whichever recipe would."""
+
+    quarantine: Interval = timedelta(days=90)
+
+
 class PluginSettings(_Section):
     """Which installed plugins, beside the shipped connectors, may run."""
 
@@ -69,6 +153,18 @@ class RecipeSettings(_Section):
     inputs: dict[str, dict[str, Any]] = {}
 
 
+class IdentitySettings(_Section):
+    """How records of several connections are told to be the same company or person.
+
+    `rules` are the keys that join two by themselves. `shared_domains` are domains, beside those of freemail providers, that tell
+    nobody apart: an agency's, a reseller's, your own. Whoever scores `suggest_from` or more is suggested to a person.
+    """
+
+    rules: list[Literal["external_id", "domain", "email"]] = ["external_id", "domain", "email"]
+    shared_domains: list[str] = []
+    suggest_from: Annotated[float, Field(ge=0.6, le=1.0)] = 0.8
+
+
 class Settings(BaseSettings):
     """The whole configuration, before connections are understood by their connectors."""
 
@@ -78,10 +174,24 @@ class Settings(BaseSettings):
 
     store: StoreSettings = StoreSettings()
     daemon: DaemonSettings = DaemonSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    contacts: ContactSettings = ContactSettings()
     plugins: PluginSettings = PluginSettings()
     secrets: SecretSettings = SecretSettings()
     recipes: RecipeSettings = RecipeSettings()
+    identity: IdentitySettings = IdentitySettings()
+    calendars: dict[CalendarName, CalendarSettings] = {}
+    windows: list[WindowSettings] = []
     connections: dict[str, dict[str, Any]] = {}
+
+    @field_validator("windows", mode="after")
+    @classmethod
+    def _told_apart(cls, windows: list[WindowSettings]) -> list[WindowSettings]:
+        names = [one.name for one in windows]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the window {twice!r} stands here twice: give one of them another name")
+        return windows
 
     @classmethod
     def settings_customise_sources(

@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.connector import Action, Client, Connector, Stream
-from cxbridge.core.errors import PluginError
-from cxbridge.core.http import BudgetState, Limiter, RequestDone, Tokens, open_client
+from cxbridge.core.connector import Action, Client, Connector, Stream, Webhook
+from cxbridge.core.errors import PluginError, StoreError
+from cxbridge.core.http import BudgetState, Limiter, QuotaStore, RequestDone, Tokens, open_client
 from cxbridge.core.store import SealedTokens
 
 # Called with the name of a boundary that the engine has just reached; a test may end the process there.
@@ -23,12 +24,13 @@ def no_probe(boundary: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One configured account: its connector's settings, its streams and its actions by name."""
+    """One configured account: its connector's settings, its streams and its actions by name, and its webhooks if it takes any."""
 
     name: str
     connector: Connector
     streams: Mapping[str, Stream]
     actions: Mapping[str, Action]
+    webhook: Webhook | None = None
 
     @classmethod
     def of(cls, name: str, connector: Connector) -> "Connection":
@@ -40,9 +42,10 @@ class Connection:
         try:
             streams = {one.name: one for one in connector.streams()}
             actions = {one.name: one for one in connector.actions()}
+            webhook = connector.webhook()
         except Exception as error:
             raise PluginError(connector.name, f"connection {name} cannot list its streams and actions") from error
-        return cls(name, connector, streams, actions)
+        return cls(name, connector, streams, actions, webhook)
 
     def stream_of_kind(self, kind: str) -> str | None:
         """Name the first stream that yields entities of a kind."""
@@ -77,13 +80,15 @@ class Clients:
     tokens: StoredTokens
     read_only: bool = False
     on_request: Callable[[RequestDone], None] | None = None
+    # Where the counts of long quotas outlive the process.
+    quotas: QuotaStore | None = None
     # One for all connections, so that what is left of every budget can be shown in one place.
     limiter: Limiter = field(init=False)
     _open: dict[str, Client] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.limiter = Limiter(self.clock)
+        self.limiter = Limiter(self.clock, self.quotas)
 
     def of(self, connection: str) -> Client:
         """Give the client of a connection.
@@ -119,3 +124,6 @@ class Clients:
             for client in self._open.values():
                 client.close()
             self._open.clear()
+        # Left undone, what was counted ahead stays counted until its window ends: less is sent, never more.
+        with suppress(StoreError):
+            self.limiter.release()

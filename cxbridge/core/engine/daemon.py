@@ -15,10 +15,23 @@ from cxbridge.core.engine.jobs import Board
 from cxbridge.core.engine.plan import Planned
 from cxbridge.core.engine.pull import Pulled
 from cxbridge.core.engine.settle import Pushed
-from cxbridge.core.errors import CxbridgeError, Retryable, Unauthorized, VendorError
-from cxbridge.core.store import outbox, state
+from cxbridge.core.errors import (
+    CxbridgeError,
+    PluginError,
+    RateLimited,
+    Rejected,
+    Retryable,
+    Unauthorized,
+    VendorError,
+    WireFormat,
+)
+from cxbridge.core.store import outbox, runs, state
 
 _log = structlog.get_logger("cxbridge")
+
+# So many entities that cannot be read now mean that none can.
+_ENOUGH = 3
+_SOON = timedelta(seconds=15)
 
 
 @dataclass(slots=True)
@@ -55,13 +68,14 @@ class Daemon:
         self._alarm = BackgroundScheduler(timezone="UTC")
         self._alarm.start()
         self._board.nudge("plan")
+        self._board.nudge("inbox")
         for connection in self.bridge.connections:
             self._board.nudge(f"push:{connection}")
         for connection, stream in self.bridge.streams():
             self._board.nudge(f"pull:{connection}/{stream}")
 
     def nudge(self, job: str) -> None:
-        """Ask for a job now: `pull:CONNECTION/STREAM`, `plan`, `push:CONNECTION`."""
+        """Ask for a job now: `pull:CONNECTION/STREAM`, `plan`, `wake`, `push:CONNECTION`."""
         if self._board is not None:
             self._board.nudge(job)
 
@@ -92,6 +106,12 @@ class Daemon:
                 self._pull(*rest.split("/", 1))
             elif kind == "plan":
                 self._plan()
+            elif kind == "wake":
+                self._wake()
+            elif kind == "inbox":
+                self._inbox()
+            elif kind == "read":
+                self._read(*rest.split("/", 1))
             else:
                 self._push(rest)
         except CxbridgeError as error:
@@ -108,14 +128,75 @@ class Daemon:
         with self.bridge.store.read() as tx:
             paused = connection in state.pauses(tx)
         if not paused:
+            nudged = self.bridge.inbox.begin(connection, stream)
             pulled = self.bridge.pull(connection, stream, on_page=self._on_page, stop=self.stop)
+            if not self.stop.is_set():
+                self.bridge.inbox.pulled(connection, stream, nudged)
             self.watcher.pulled(pulled)
+            if pulled.missed:
+                _log.warning("webhooks.missed", connection=connection, stream=stream, changes=pulled.missed)
             if pulled.refused:
                 _log.warning("pull.refused", connection=connection, stream=stream, records=pulled.refused)
         found = self.bridge.connections[connection].streams[stream]
         # The configured time is the shortest that is wanted; a stream may state that less makes no sense.
-        wait = max(self._poll, timedelta(seconds=found.every))
-        self._later(f"pull:{connection}/{stream}", self.bridge.clock.now() + wait)
+        usual = self.bridge.clock.now() + max(self._poll, timedelta(seconds=found.every))
+        nudged_at = None if paused else self.bridge.inbox.pull_at(connection, stream)
+        self._later(f"pull:{connection}/{stream}", usual if nudged_at is None else min(usual, nudged_at))
+
+    def _inbox(self) -> None:
+        """Begin what webhooks asked for, and forget what is too old to come again."""
+        taken = self.bridge.inbox.take()
+        for job in taken.jobs:
+            kind, _, rest = job.partition(":")
+            at = self.bridge.inbox.pull_at(*rest.split("/", 1)) if kind == "pull" else None
+            if at is None or at <= self.bridge.clock.now():
+                self.nudge(job)
+            else:
+                self._later(job, at)
+        if taken.answered:
+            self.nudge("wake")
+        self.bridge.inbox.forget(self.bridge.configuration.settings.webhooks.keep)
+        self._later("inbox", self.bridge.clock.now() + timedelta(hours=1))
+
+    def _read(self, connection: str, stream: str) -> None:
+        """Read the entities of a stream that webhooks named."""
+        with self.bridge.store.read() as tx:
+            paused = connection in state.pauses(tx)
+        inbox = self.bridge.inbox
+        failed, again = 0, self.bridge.clock.now()
+        for key in () if paused else inbox.due(connection, stream):
+            if self.stop.is_set():
+                return
+            rows = inbox.waits_for(connection, stream, key)
+            try:
+                found = self.bridge.read(connection, stream, key)
+            except (Rejected, WireFormat, PluginError) as error:
+                # Asking again would give the same: what it is comes with the next pull, and is counted there if it is refused.
+                _log.warning("read.refused", connection=connection, stream=stream, error=str(error))
+                inbox.was_read(connection, stream, key, rows)
+                self.nudge(f"pull:{connection}/{stream}")
+                continue
+            except Retryable as error:
+                # It may be this one alone, so that others are not kept waiting; but a vendor that is down is not asked for each.
+                failed, again = failed + 1, max(again, error.retry_at or self.bridge.clock.now() + _SOON)
+                inbox.put_off(connection, stream, key, again)
+                self.watcher.failed(f"read:{connection}/{stream}", error)
+                _log.warning("job.failed", job=f"read:{connection}/{stream}", error=str(error))
+                if failed == _ENOUGH or isinstance(error, RateLimited):
+                    break
+                continue
+            if found is None:
+                if inbox.was_not_shown(connection, stream, key, rows):
+                    _log.info("read.given_up", connection=connection, stream=stream, told="left to the next pull")
+                continue
+            inbox.was_read(connection, stream, key, rows)
+            self.watcher.pulled(found)
+            self._on_page(found)
+        due = inbox.next_due(connection, stream)
+        if due is not None:
+            # What was not come to, since too much failed before it, waits as long.
+            least = self.bridge.clock.now() + _SOON if paused else again
+            self._later(f"read:{connection}/{stream}", max(due, least))
 
     def _on_page(self, pulled: Pulled) -> None:
         if pulled.changed:
@@ -129,10 +210,27 @@ class Daemon:
         with self.bridge.store.read() as tx:
             for connection in outbox.connections_due(tx, self.bridge.clock.now()) & set(self.bridge.connections):
                 self.nudge(f"push:{connection}")
+        self._set_waking()
         due = self.bridge.sweeper.next_at(self.bridge.library.recipes)
         # Looked at every few seconds in any case, so that an edited recipe file is noticed.
         soon = self.bridge.clock.now() + timedelta(seconds=5)
         self._later("plan", min(due, soon) if due else soon)
+
+    def _wake(self) -> None:
+        """Move on the runs whose time has come."""
+        woken = self.bridge.wake()
+        for connection in woken.connections:
+            self.nudge(f"push:{connection}")
+        if woken.runs:
+            _log.info("runs.woken", runs=woken.runs)
+        self._set_waking()
+
+    def _set_waking(self) -> None:
+        """Set the alarm for the next run that waits for a time."""
+        with self.bridge.store.read() as tx:
+            due = runs.next_wake(tx, self.bridge.clock.now())
+        if due is not None:
+            self._later("wake", due)
 
     def _on_batch(self, planned: Planned, *, final: bool = False) -> None:
         if not final:
@@ -150,6 +248,8 @@ class Daemon:
             with self.bridge.store.read() as tx:
                 for other in outbox.connections_due(tx, self.bridge.clock.now()):
                     self.nudge(f"push:{other}")
+            # A run that went on may have come to a step at which it waits.
+            self._set_waking()
         if pushed.next_at is not None:
             self._later(f"push:{connection}", pushed.next_at)
         elif pushed.paused:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -11,14 +11,18 @@ import msgspec
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Page, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
-from cxbridge.core.errors import CxbridgeError, PluginError
+from cxbridge.core.errors import CxbridgeError, NotFound, PluginError
 from cxbridge.core.ledger import Checkpoint, Incoming, incoming
-from cxbridge.core.store import Store, Tx, checkpoints, planning, records
+from cxbridge.core.store import Store, Tx, changes, checkpoints, inbox, planning, records
+
+# How late a webhook may come before its change counts as missed; Jira's slower flow takes up to a quarter of an hour.
+_LATE = timedelta(minutes=5)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What one pull of a stream brought, all pages together."""
+    """What one pull of a stream brought, all pages together. `missed` are changes that a webhook should have announced."""
 
     connection: str
     stream: str
@@ -29,6 +33,7 @@ class Pulled:
     deleted: int = 0
     refused: int = 0
     changed: int = 0
+    missed: int = 0
 
     @property
     def seen(self) -> int:
@@ -70,7 +75,7 @@ def pull(
         probe("pull.fetched")
         with store.write() as tx:
             now = clock.now()
-            total = _store_page(tx, connection, stream, page, now, total)
+            total = _store_page(tx, connection, stream, page, now, total, judged=True)
             checkpoints.put(
                 tx,
                 Checkpoint(
@@ -90,9 +95,54 @@ def pull(
         if stop is not None and stop.is_set():
             return total
     with store.write() as tx:
-        latest = checkpoints.get(tx, connection.name, stream.name)
-        if latest is not None:
-            checkpoints.put(tx, msgspec.structs.replace(latest, caught_up=clock.now()))
+        now = clock.now()
+        # Where the vendor had nothing at all there was no page to keep a place for: that it was read is worth telling all the same.
+        latest = checkpoints.get(tx, connection.name, stream.name) or Checkpoint(
+            connection=connection.name, stream=stream.name, cursor=cursor, at=now
+        )
+        checkpoints.put(tx, msgspec.structs.replace(latest, caught_up=now))
+        return replace(total, missed=_count_missed(tx, connection.name, stream.name, now))
+
+
+def pull_one(
+    store: Store,
+    connection: Connection,
+    stream: Stream,
+    client: Client,
+    clock: Clock,
+    key: str,
+    *,
+    probe: Probe = no_probe,
+) -> Pulled | None:
+    """Read one entity that a webhook named, and what stands beside it: records and changes in one commit, no checkpoint moves.
+
+    None where the vendor does not show it (yet). What an ordinary pull brings later of the same version changes nothing.
+
+    Raises:
+        VendorError: as the client or the stream raised it. PluginError: when the stream's code broke, or cannot read one.
+    """
+    if stream.one is None:
+        raise PluginError(
+            connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
+        )
+    try:
+        found = stream.one(client, key)
+        page = None if found is None else _prepare(stream, found)
+    except NotFound:
+        return None
+    except CxbridgeError:
+        raise
+    except Exception as error:
+        raise _broke(connection, stream, error) from error
+    if page is None:
+        return None
+    probe("read.fetched")
+    with store.write() as tx:
+        total = _store_page(
+            tx, connection, stream, page, clock.now(), Pulled(connection.name, stream.name), judged=False
+        )
+        probe("read.stored")
+    probe("read.committed")
     return total
 
 
@@ -103,12 +153,16 @@ def _store_page(
     page: "_Prepared",
     now: datetime,
     total: Pulled,
+    *,
+    judged: bool,
 ) -> Pulled:
     created = updated = unchanged = deleted = 0
     if page.items:
         applied = records.apply(tx, connection.name, page.items, now)
         created, updated = applied.created, applied.updated
         unchanged, deleted = applied.unchanged + applied.stale, applied.deleted
+        if judged:
+            _doubt(tx, connection.name, stream.name, page.items, applied, now)
     if page.deleted:
         deleted += records.mark_deleted(tx, connection.name, stream.name, list(page.deleted), now)
     for reason in page.refused:
@@ -123,6 +177,38 @@ def _store_page(
         refused=total.refused + len(page.refused),
         changed=total.changed + created + updated + deleted,
     )
+
+
+def _doubt(
+    tx: Tx, connection: str, stream: str, items: Sequence[Incoming], applied: records.Applied, now: datetime
+) -> None:
+    """Note which of the changes just logged no webhook announced; a stream that none ever announced is passed over."""
+    logged = applied.created + applied.updated + applied.deleted
+    since = inbox.announced_streams(tx, connection).get(stream) if logged else None
+    if since is None:
+        return
+    # What tells no time of its change may have changed now.
+    times = {item.key: _moment(item.ordinal) if item.ordinal else now for item in items if item.stream == stream}
+    if max(times.values(), default=since) <= since:
+        # As all of a first pull: the log of it need not be read for that.
+        return
+    changed = {
+        one.ref.key: times[one.ref.key]
+        for one in changes.after(tx, applied.last_seq - logged, logged)
+        if one.ref.stream == stream
+    }
+    inbox.doubt(tx, connection, stream, changed)
+
+
+def _moment(ordinal: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=ordinal)
+
+
+def _count_missed(tx: Tx, connection: str, stream: str, now: datetime) -> int:
+    missed = inbox.missed(tx, connection, stream, now - _LATE)
+    if missed:
+        planning.tally(tx, f"{connection}/webhooks", f"missed: {stream}", at=now, n=missed)
+    return missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +241,14 @@ def _reading(connection: Connection, stream: Stream, pages: Iterator[Page]) -> I
         except CxbridgeError:
             raise
         except Exception as error:
-            raise PluginError(
-                connection.connector.name,
-                f"stream {stream.name} of {connection.name} broke ({type(error).__name__})",
-            ) from error
+            raise _broke(connection, stream, error) from error
         if page is None:
             return
         yield page
         del page
+
+
+def _broke(connection: Connection, stream: Stream, error: Exception) -> PluginError:
+    return PluginError(
+        connection.connector.name, f"stream {stream.name} of {connection.name} broke ({type(error).__name__})"
+    )

@@ -1,8 +1,9 @@
 """Jira Cloud: issues, comments, people and projects are read; issues, statuses, comments and links are written.
 
 A vendor's connector: it imports nothing of the project but `cxbridge.core.connector`. How it is cut: `wire` (Jira's
-JSON as types), `rules` and `mapping` and `adf` and `screens` (pure), `streams` and `history` and `listing` (reads),
-`reference` (the settings against the site), `actions` and what it lists (writes), `errors`.
+JSON as types), `rules` and `mapping` and `adf` and `screens` (pure), `streams` and `history` and `listing` and
+`single` (reads), `webhooks` (what Jira sends), `reference` (the settings against the site), `actions` and what it
+lists (writes), `errors`.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, StringConstraints, field_validator, model_validator
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.jira import actions, errors, reference, streams, wire
+from cxbridge.plugins.jira import actions, errors, reference, streams, webhooks, wire
 from cxbridge.plugins.jira.rules import Rules, Severity
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -91,6 +92,13 @@ class Jira(cx.Connector):
     )
     through: list[str] = cx.Field(
         default_factory=list, description="Statuses an issue may pass where more than one leads on, best first."
+    )
+
+    webhook_secret: cx.Secret | None = cx.Field(
+        default=None, description="The secret that was given to the webhook; without it deliveries are not signed."
+    )
+    webhook_secret_old: cx.Secret | None = cx.Field(
+        default=None, description="The secret before, accepted as well while a new one is taken into use."
     )
 
     @field_validator("site")
@@ -179,6 +187,10 @@ class Jira(cx.Connector):
     def actions(self) -> list[cx.Action]:
         """List what can be written."""
         return actions.actions(self.rules, float(self.settle))
+
+    def webhook(self) -> cx.Webhook:
+        """Say how deliveries are judged: by their signature, by the OAuth app's token, or by their path alone."""
+        return webhooks.webhook(secret=self.webhook_secret is not None, app=self.client_secret is not None)
 
     def _address(self) -> str:
         return (self.url or f"https://{self.site}.atlassian.net").rstrip("/")

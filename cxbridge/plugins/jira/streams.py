@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.jira import mapping, wire
+from cxbridge.plugins.jira import mapping, single, wire
 from cxbridge.plugins.jira.history import Histories
 from cxbridge.plugins.jira.listing import beans
 from cxbridge.plugins.jira.mapping import Issue, Unreadable
@@ -102,7 +102,9 @@ def streams(reading: Reading) -> list[cx.Stream]:
     """List the streams of a connection."""
     gaps = mapping.TICKET_GAPS if reading.history else (*mapping.TICKET_GAPS, *mapping.HISTORY_GAPS)
     return [
-        cx.Stream("issues", (cx.Ticket,), pages=partial(_issues, reading), gaps=gaps),
+        cx.Stream(
+            "issues", (cx.Ticket,), pages=partial(_issues, reading), gaps=gaps, one=partial(single.issue, reading)
+        ),
         cx.Stream("comments", (cx.Comment,), pages=partial(_comments, reading), gaps=mapping.COMMENT_GAPS),
         cx.Stream("users", (cx.Agent, cx.Contact), filled_by="issues", gaps=("teams", "account", "phones", "language")),
         cx.Stream(

@@ -1,7 +1,8 @@
 """Zendesk (Support and Guide): settings of one connection, what it reads and can write. Holds no state, sends nothing.
 
 `wire` and `envelopes` are Zendesk's JSON as types, `values` and `mapping` the way into the canonical model, `changes`
-the way out; `walks` and `streams` read, `actions` write, `errors` and `limits` tell what answers mean.
+the way out; `walks`, `streams` and `single` read, `actions` write, `webhooks` judges what Zendesk sends, `errors` and `limits`
+tell what answers mean.
 """
 
 import re
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, model_validator
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.zendesk import envelopes, errors, limits
+from cxbridge.plugins.zendesk import envelopes, errors, limits, webhooks
 from cxbridge.plugins.zendesk.actions import Writing
 from cxbridge.plugins.zendesk.mapping import Shape
 from cxbridge.plugins.zendesk.streams import TICKETS, Reading
@@ -112,6 +113,13 @@ class Zendesk(cx.Connector):
         default="plain", description="How comments are written: plain text or HTML."
     )
 
+    webhook_secret: cx.Secret | None = cx.Field(
+        default=None, description="The signing secret of the webhook; without it every delivery is refused."
+    )
+    webhook_secret_old: cx.Secret | None = cx.Field(
+        default=None, description="The signing secret before, accepted as well while a new one is taken into use."
+    )
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.subdomain is None) == (self.url is None):
@@ -197,6 +205,9 @@ class Zendesk(cx.Connector):
             safe=self.safe_update,
             prose=self.prose,
         ).actions()
+
+    def webhook(self) -> cx.Webhook:
+        return webhooks.webhook()
 
     def _auth(self) -> cx.Auth:
         if self.access_token is not None:

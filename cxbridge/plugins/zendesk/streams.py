@@ -13,6 +13,7 @@ from cxbridge.core import connector as cx
 from cxbridge.plugins.zendesk import envelopes, mapping, walks, wire
 from cxbridge.plugins.zendesk.errors import Forbidden
 from cxbridge.plugins.zendesk.mapping import Shape
+from cxbridge.plugins.zendesk.single import Single
 
 # Sent again with every cursor: Zendesk forgets it between pages.
 INCLUDE = "users,groups,organizations,metric_sets"
@@ -45,6 +46,7 @@ class Reading:
 
     def streams(self) -> list[cx.Stream]:
         """List the streams."""
+        single = Single(self.shape)
         found = [
             cx.Stream(
                 "tickets",
@@ -64,17 +66,26 @@ class Reading:
                     "attachments",
                     "changed_by",
                 ),
+                one=single.ticket,
             ),
             cx.Stream(
                 "comments", (cx.Comment,), self.comments, gaps=("version", "in_reply_to", "edited_at", "changed_by")
             ),
-            cx.Stream("users", (cx.Contact, cx.Agent), self.users, every=300.0, gaps=("url", "changed_by")),
+            cx.Stream(
+                "users",
+                (cx.Contact, cx.Agent),
+                self.users,
+                every=300.0,
+                gaps=("url", "changed_by"),
+                one=single.user,
+            ),
             cx.Stream(
                 "organizations",
                 (cx.Account,),
                 self.organizations,
                 every=300.0,
                 gaps=("parent", "segment", "region", "language", "owner_csm", "support_plan", "changed_by"),
+                one=single.organization,
             ),
             cx.Stream("groups", (cx.Container,), self.groups, order="scan", every=3600.0, gaps=("changed_by",)),
             cx.Stream(

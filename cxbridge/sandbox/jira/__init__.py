@@ -2,8 +2,8 @@
 
 Faithful to the vendor's documented behaviour, with the parts no source confirms marked `unverified` where they stand.
 Served: search, issues, comments, links, properties, history and screens of the platform (version 3, and version 2 with
-texts instead of documents), the set-up of the site, and the smallest part of service management. Not served: webhooks,
-attachments, worklogs, boards.
+texts instead of documents), the set-up of the site, and the smallest part of service management. Webhooks of
+administrators and of apps are sent. Not served: attachments, worklogs, boards.
 """
 
 from cxbridge.sandbox.jira.app import create_app

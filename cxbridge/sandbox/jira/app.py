@@ -17,7 +17,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cxbridge.sandbox.http import JsonReply, name_actor
-from cxbridge.sandbox.jira import attached_paths, desk_paths, issue_paths, search_paths, seed, setup_paths
+from cxbridge.sandbox.jira import (
+    attached_paths,
+    desk_paths,
+    issue_paths,
+    search_paths,
+    seed,
+    setup_paths,
+    webhook_paths,
+)
 from cxbridge.sandbox.jira.auth import Caller, Credentials, gateway_refused
 from cxbridge.sandbox.jira.control import Control
 from cxbridge.sandbox.jira.limits import Limits
@@ -37,6 +45,7 @@ OPERATIONS: Final = (
     *attached_paths.PATHS,
     *setup_paths.PATHS,
     *desk_paths.PATHS,
+    *webhook_paths.PATHS,
 )
 _GATEWAY: Final = re.compile(r"^/ex/jira/(?P<cloud>[^/]+)(?P<rest>/.*)$")
 _REST: Final = re.compile(r"^/rest/(?:api/(?P<version>2|3|latest)|servicedeskapi)(?P<rest>/.*)$")
@@ -81,7 +90,7 @@ class _Front:
         return JsonReply(reply.payload, status_code=reply.status, headers=headers)
 
     def _outside(self, request: Request, body: bytes) -> Reply | None:
-        """The paths that are not part of the REST API: OAuth, the cloud id, the old list of linked applications."""
+        """The paths that are not part of the REST API: OAuth, the cloud id, linked applications, administrators' webhooks."""
         path, method = request.url.path.rstrip("/"), request.method
         credentials, clock = self._services.credentials, self._services.state.world.clock
         if (method, path) == ("POST", "/oauth/token"):
@@ -97,6 +106,11 @@ class _Front:
             if caller.user is None or not caller.user.admin:
                 raise refused(403, "Administrator privileges are required.")  # unverified wording
             return Reply(200, {"list": []})
+        if f"{path}/".startswith(f"{webhook_paths.ADMIN}/"):
+            caller = credentials.on_site(request.headers.get("authorization"))
+            return webhook_paths.admin(
+                self._services, caller.user, method, path, _json(request, body), _origin(request)
+            )
         return None
 
     def _resources(self, request: Request) -> list[Json]:
@@ -156,6 +170,7 @@ class _Front:
             body=_json(request, body),
             has_body=bool(body),
             now=state.now(),
+            app=caller.app,
         )
         if path.writes_issue and (issue := state.seen(params["key"])) is not None:
             limits.issue_write(issue.id, now)

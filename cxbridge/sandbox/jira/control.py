@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from cxbridge.sandbox.jira import adf
+from cxbridge.sandbox.jira import adf, webhook_paths
 from cxbridge.sandbox.jira.annotator import INTERNAL
 from cxbridge.sandbox.jira.linking import link_issues
 from cxbridge.sandbox.jira.paths import Services
@@ -36,6 +36,7 @@ class Control:
     POST   issues/KEY/comment               {body, internal?}
     POST   issues/KEY/move                  {project}
     POST   issues/KEY/link                  {to, type?}
+    POST   webhooks                         {url, events?, jql?, secret?}: an administrator's
     GET    users      POST users            {name, email, handle?, time_zone?}
     PUT    issues/KEY/drift                 {fields?, missing?}: raw values the API shows whatever the issue holds
     POST   search/settle                    search knows everything from now on
@@ -135,6 +136,7 @@ class Control:
             ("GET", "users"): self._users,
             ("POST", "users"): self._add_user,
             ("POST", "search/settle"): self._settle,
+            ("POST", "webhooks"): self._webhook,
             ("PUT", "search"): self._set_search,
             ("POST", "search/mishap"): self._mishap,
             ("PUT", "credentials"): self._set_credentials,
@@ -297,6 +299,9 @@ class Control:
         )
         self.state.add_user(user)
         return 201, {"account_id": user.account_id}
+
+    def _webhook(self, body: Body) -> Answer:
+        return 201, {"id": webhook_paths.by_hand(self.services, body).id}
 
     def _settle(self, body: Body) -> Answer:
         self.state.index.settle()

@@ -27,6 +27,7 @@ SCOPES = (
     "read:servicedesk-request",
     "write:servicedesk-request",
     "manage:servicedesk-customer",
+    "manage:jira-webhook",
 )
 
 

@@ -8,6 +8,7 @@ from cxbridge.sandbox.jira import options
 from cxbridge.sandbox.jira.index import Index
 from cxbridge.sandbox.jira.records import Counters, Issue, Link
 from cxbridge.sandbox.jira.site import Project, User, default_site
+from cxbridge.sandbox.jira.webhooks import Webhooks
 from cxbridge.sandbox.journal import Via
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class JiraState:
         self._keys: dict[str, int] = {}
         self._hidden: set[int] = set()
         self._drift: dict[int, Mapping[str, Json]] = {}
+        self.webhooks = Webhooks(self)
 
     def now(self) -> datetime:
         """The time to the millisecond, as finely as the site keeps it."""
@@ -108,5 +110,10 @@ class JiraState:
         self.users[user.account_id] = user
 
     def effect(self, kind: str, issue: Issue, actor: User, via: Via, **detail: Json) -> None:
-        """Journal a change of this site under the issue's present key; `id` says which issue it was for ever."""
+        """Journal a change of this site under the issue's present key, and tell its webhooks.
+
+        `id` says for ever which issue it was.
+        """
         self.world.journal.effect("jira", kind, issue.key, actor.label, via, id=str(issue.id), **detail)
+        if via != "seed":
+            self.webhooks.happened(kind, issue, actor, detail)

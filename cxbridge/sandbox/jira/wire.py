@@ -45,7 +45,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request. `user` is None for an anonymous caller; `base` is the called host and its prefix."""
+    """One authenticated request.
+
+    `user` is None for an anonymous caller; `base` is the called host and its prefix; `app` the OAuth app, if one calls.
+    """
 
     method: str
     user: User | None
@@ -57,6 +60,7 @@ class Call:
     body: Json
     has_body: bool
     now: datetime
+    app: str | None = None
 
     def one(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""

@@ -18,6 +18,7 @@ from cxbridge.sandbox.zendesk import (
     people_api,
     reference_api,
     ticket_api,
+    webhook_api,
 )
 from cxbridge.sandbox.zendesk.auth import Credentials, require_scope
 from cxbridge.sandbox.zendesk.call import Call, Matched, Reply, Router
@@ -58,6 +59,7 @@ class _Account:
                 *export_api.ROUTES,
                 *reference_api.ROUTES,
                 *guide_api.ROUTES,
+                *webhook_api.ROUTES,
             ]
         )
 

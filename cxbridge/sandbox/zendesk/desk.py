@@ -57,8 +57,8 @@ def control(state: ZendeskState, method: str, path: str, body: Mapping[str, Any]
             people.delete_user(state, agent(state, None), user, via="ui")
             return 200, {"deleted": user.id}
         case ("POST", "organizations"):
-            made = people.create_organization(state, agent(state, None), body, via="ui")
-            return 201, {"organization": render.organization(state, made)}
+            founded = people.create_organization(state, agent(state, None), body, via="ui")
+            return 201, {"organization": render.organization(state, founded)}
         case ("PATCH", "organizations", ident):
             found = people.find_organization(state, _number(ident))
             people.update_organization(state, agent(state, None), found, body, via="ui")
@@ -67,6 +67,12 @@ def control(state: ZendeskState, method: str, path: str, body: Mapping[str, Any]
             found = people.find_organization(state, _number(ident))
             people.delete_organization(state, agent(state, None), found, via="ui")
             return 200, {"deleted": found.id}
+        case ("POST", "webhooks"):
+            made = state.webhooks.create({"name": "by hand", **body})
+            made.secret = str(body.get("secret") or made.secret)
+            made.template = str(body.get("template") or made.template)
+            made.skipped = str(body.get("skipped") or "")
+            return 201, {"webhook": state.webhooks.shown(made), "secret": made.secret}
     raise no_endpoint()
 
 

@@ -9,6 +9,7 @@ from cxbridge.sandbox.journal import Via
 from cxbridge.sandbox.zendesk import options
 from cxbridge.sandbox.zendesk.changelog import ChangeLog
 from cxbridge.sandbox.zendesk.entities import Article, Audit, Organization, Rating, Ticket, User
+from cxbridge.sandbox.zendesk.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from cxbridge.sandbox.world import World
@@ -56,6 +57,7 @@ class ZendeskState:
         self.files: dict[str, bytes] = {}
         self.ratings: dict[int, Rating] = {}
         self.audits: dict[int, Audit] = {}
+        self.webhooks = Webhooks(self, ACCOUNT_ID)
         self.idempotent: dict[str, tuple[float, str, Any]] = {}
         """First use, digest of the body and the reply, by `Idempotency-Key`."""
 
@@ -93,9 +95,11 @@ class ZendeskState:
         return f"{self.world.url('zendesk')}/api/v2{path}"
 
     def effect(self, kind: str, key: object, actor: User | str, via: Via, **detail: Any) -> None:
-        """Journal a change of this account."""
+        """Journal a change of this account, and tell its webhooks of it; what was so from the start is told to nobody."""
         name = actor if isinstance(actor, str) else actor.label
         self.world.journal.effect("zendesk", kind, str(key), name, via, **detail)
+        if via != "seed":
+            self.webhooks.happened(kind, str(key), actor, detail)
 
     # people
 

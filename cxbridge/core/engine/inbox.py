@@ -1,0 +1,277 @@
+"""Works off what webhooks brought: which stream to pull, which entity to read, and when a delivery is done; speaks to no vendor.
+
+A delivery is marked as done when everything it named was read. Until then its row stays open: whatever the process dies of, the
+next one does it again, which is free. What is under way is remembered here alone.
+"""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.connector import Pressed, Stream
+from cxbridge.core.engine import approvals
+from cxbridge.core.engine.connections import Connection
+from cxbridge.core.errors import CxbridgeError
+from cxbridge.core.store import Store, Tx, inbox
+from cxbridge.core.webhooks import Nudge
+
+_log = structlog.get_logger("cxbridge")
+
+# How long to wait, in seconds, before a vendor is asked again for an entity that it announced and does not show yet.
+PAUSES = (1, 2, 4, 8, 15, 30)
+# Webhooks come by the dozen; pulls of one stream that they cause keep this distance.
+APART = timedelta(seconds=5)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a stored delivery asks for."""
+
+    nudges: Sequence[Nudge] = ()
+    pressed: Sequence[Pressed] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Jobs that follow from new deliveries, and how many answers of people were handed on."""
+
+    jobs: frozenset[str]
+    answered: int = 0
+
+
+@dataclass(slots=True)
+class _Entity:
+    """An entity that was announced: by which rows, how often it was asked for in vain, and when to ask (again)."""
+
+    rows: set[int]
+    due: datetime
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Stream:
+    rows: set[int] = field(default_factory=set)
+    entities: dict[str, _Entity] = field(default_factory=dict)
+    pulled_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Work:
+    """The deliveries of one process that are not done, by the streams and entities that they name."""
+
+    store: Store
+    connections: Mapping[str, Connection]
+    clock: Clock
+    _streams: dict[tuple[str, str], _Stream] = field(default_factory=dict)
+    # How many streams and entities a row still waits for.
+    _left: dict[int, int] = field(default_factory=dict)
+    _taken: int = 0
+    _forgot_at: datetime | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> Taken:
+        """Take up what came in since the last time, oldest first; at the first time, everything that is not done.
+
+        What people answered is handed on at once, in a commit with the row that brought it.
+        """
+        jobs: set[str] = set()
+        answered = 0
+        while True:
+            with self.store.read() as tx:
+                rows = inbox.waiting(tx, self._taken)
+            if not rows:
+                return Taken(frozenset(jobs), answered)
+            empty = []
+            for row in rows:
+                asked = _read(row.announced)
+                if asked.pressed and row.connection in self.connections:
+                    if not self._answer(row, asked):
+                        continue
+                    answered += len(asked.pressed)
+                found = self._hold(row, asked.nudges)
+                if not found:
+                    empty.append(row.id)
+                jobs |= found
+            self._taken = rows[-1].id
+            if empty:
+                self._done(empty)
+
+    def forget(self, keep: timedelta) -> int:
+        """Remove the memory of events older than that, at most once an hour; gives how many there were."""
+        now = self.clock.now()
+        if self._forgot_at is not None and now < self._forgot_at + timedelta(hours=1):
+            return 0
+        self._forgot_at = now
+        with self.store.write() as tx:
+            return inbox.forget(tx, now - keep)
+
+    # -- a stream that is pulled ---------------------------------------------------------------------------------------
+
+    def begin(self, connection: str, stream: str) -> frozenset[int]:
+        """Name the rows that wait for a pull of a stream that begins now."""
+        with self._lock:
+            held = self._streams.get((connection, stream))
+            return frozenset(held.rows) if held else frozenset()
+
+    def pulled(self, connection: str, stream: str, rows: Collection[int]) -> None:
+        """Note that a pull of a stream came to its end, which those rows waited for."""
+        with self._lock:
+            held = self._streams.setdefault((connection, stream), _Stream())
+            held.pulled_at = self.clock.now()
+            held.rows.difference_update(rows)
+            over = self._over(rows)
+        self._done(over)
+
+    def pull_at(self, connection: str, stream: str) -> datetime | None:
+        """Say when a stream that webhooks named may be pulled, None where none does."""
+        with self._lock:
+            held = self._streams.get((connection, stream))
+            if held is None or not held.rows:
+                return None
+            now = self.clock.now()
+            return now if held.pulled_at is None else max(now, held.pulled_at + APART)
+
+    # -- entities that are read ----------------------------------------------------------------------------------------
+
+    def due(self, connection: str, stream: str) -> list[str]:
+        """Name the entities of a stream that are to be read now."""
+        now = self.clock.now()
+        with self._lock:
+            held = self._streams.get((connection, stream))
+            return [key for key, one in held.entities.items() if one.due <= now] if held else []
+
+    def waits_for(self, connection: str, stream: str, key: str) -> frozenset[int]:
+        """Name the rows that wait for an entity that is read now."""
+        with self._lock:
+            held = self._streams[connection, stream].entities.get(key)
+            return frozenset(held.rows) if held else frozenset()
+
+    def was_read(self, connection: str, stream: str, key: str, rows: Collection[int]) -> None:
+        """Note that an entity was read, which those rows waited for; others may have come meanwhile."""
+        with self._lock:
+            entities = self._streams[connection, stream].entities
+            held = entities.get(key)
+            if held is not None:
+                held.rows.difference_update(rows)
+                held.tries = 0
+                if not held.rows:
+                    del entities[key]
+            over = self._over(rows)
+        self._done(over)
+
+    def was_not_shown(self, connection: str, stream: str, key: str, rows: Collection[int]) -> bool:
+        """Note that the vendor does not show an entity: asked again after a growing pause, then left to the next pull.
+
+        True when it was given up.
+        """
+        with self._lock:
+            held = self._streams[connection, stream].entities.get(key)
+            if held is None:
+                return False
+            if held.tries < len(PAUSES):
+                held.due = self.clock.now() + timedelta(seconds=PAUSES[held.tries])
+                held.tries += 1
+                return False
+        self.was_read(connection, stream, key, rows)
+        return True
+
+    def put_off(self, connection: str, stream: str, key: str, until: datetime) -> None:
+        """Note that an entity could not be read, whatever it is like: it is asked for again then."""
+        with self._lock:
+            held = self._streams[connection, stream].entities.get(key)
+            if held is not None:
+                held.due = until
+
+    def next_due(self, connection: str, stream: str) -> datetime | None:
+        """Say when the next entity of a stream is to be read, None where none is."""
+        with self._lock:
+            held = self._streams.get((connection, stream))
+            return min((one.due for one in held.entities.values()), default=None) if held else None
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _hold(self, row: inbox.Waiting, nudges: Sequence[Nudge]) -> set[str]:
+        """Remember what a row asks for; gives the jobs that do it, none where nothing of it can be done here."""
+        found: set[tuple[str, str, str | None]] = set()
+        connection = self.connections.get(row.connection)
+        for nudge in nudges if connection is not None else ():
+            stream = None if connection is None else pullable(connection.streams, nudge.stream)
+            if stream is not None:
+                key = nudge.key if stream.one is not None and stream.name == nudge.stream else None
+                found.add((row.connection, stream.name, key))
+        now = self.clock.now()
+        with self._lock:
+            if found:
+                self._left[row.id] = len(found)
+            for name, stream_name, key in found:
+                held = self._streams.setdefault((name, stream_name), _Stream())
+                if key is None:
+                    held.rows.add(row.id)
+                    continue
+                entity = held.entities.setdefault(key, _Entity(set(), now))
+                entity.rows.add(row.id)
+                entity.due, entity.tries = now, 0
+        return {f"{'pull' if key is None else 'read'}:{name}/{stream_name}" for name, stream_name, key in found}
+
+    def _answer(self, row: inbox.Waiting, asked: Asked) -> bool:
+        """Hand on what people answered; False where that failed for now and the row stays open for the next start."""
+        try:
+            with self.store.write() as tx:
+                for pressed in asked.pressed:
+                    on_pressed(tx, row.connection, pressed, row.received_at)
+                inbox.keep(tx, row.id, Asked(nudges=asked.nudges))
+        except CxbridgeError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a defect there must not keep all later deliveries waiting
+            _log.error(
+                "inbox.answer_failed",
+                connection=row.connection,
+                row=row.id,
+                error=f"{type(error).__name__}: {error}",
+                exc_info=True,
+            )
+            return False
+        return True
+
+    def _over(self, rows: Collection[int]) -> list[int]:
+        over = []
+        for row in rows:
+            left = self._left.get(row, 0) - 1
+            if left > 0:
+                self._left[row] = left
+            elif self._left.pop(row, None) is not None:
+                over.append(row)
+        return over
+
+    def _done(self, rows: Collection[int]) -> None:
+        if rows:
+            with self.store.write() as tx:
+                inbox.done(tx, rows, self.clock.now())
+
+
+def on_pressed(tx: Tx, connection: str, pressed: Pressed, received_at: datetime) -> None:
+    """Hand on what a person answered; what does not count is told in the log."""
+    outcome = approvals.answered(tx, connection, pressed, received_at)
+    if not outcome.counts:
+        _log.warning("approval.unheeded", connection=connection, approval=pressed.approval, told=outcome.told)
+
+
+def pullable(streams: Mapping[str, Stream], name: str) -> Stream | None:
+    """Find the stream that is read where one is named: itself, or the one whose pages carry its entities."""
+    stream = streams.get(name)
+    if stream is not None and stream.pages is None and stream.one is None and stream.filled_by is not None:
+        stream = streams.get(stream.filled_by)
+    return stream if stream is not None and (stream.pages is not None or stream.one is not None) else None
+
+
+def _read(announced: Any) -> Asked:
+    try:
+        return msgspec.convert(announced, Asked)
+    except msgspec.ValidationError:
+        # Written by a newer version of this program, perhaps: nothing can be done about it here.
+        return Asked()

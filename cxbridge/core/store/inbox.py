@@ -1,0 +1,216 @@
+"""What webhooks brought, and which entities they announced; whether a delivery was the vendor's is not decided here.
+
+A row of the inbox is a vendor's delivery, stored before the vendor was answered, and kept as the memory of its event id. In
+`announcements` stand, beside the entities by key: under the key `""` since when a stream is announced at all, under `STREAM*` when
+a delivery last named a stream without a key, and under `STREAM?` the changes of which nobody has told us yet.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from cxbridge.core.ledger import Ref
+from cxbridge.core.store import receipts, schema
+from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.statements import chunks, ignoring, replacing
+from cxbridge.core.webhooks import Nudge
+
+_inbox = schema.inbox.c
+_told = schema.announcements.c
+_open = _inbox.done_at.is_(None)
+
+# Vendors stamp by their own clocks, and some to the second only.
+_SKEW = timedelta(seconds=5)
+# Between our call and its receipt lies at most the time the vendor took.
+_OWN = timedelta(seconds=60)
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery to be stored; `announced` is JSON, `nudges` are what it asks to look at."""
+
+    connection: str
+    event_id: str
+    received_at: datetime
+    announced: msgspec.Raw
+    nudges: Sequence[Nudge] = ()
+    body: bytes = b""
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that is not worked off."""
+
+    id: int
+    connection: str
+    received_at: datetime
+    announced: Any
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What came in for a connection, as far back as event ids are kept."""
+
+    deliveries: int
+    waiting: int
+    last_at: datetime
+
+
+def add(tx: Tx, arrivals: Sequence[Arrival]) -> list[bool]:
+    """Store deliveries and what they announce; tells for each whether it is new. A known event id changes nothing."""
+    first: dict[tuple[str, str], int] = {}
+    for place, one in enumerate(arrivals):
+        first.setdefault((one.connection, one.event_id), place)
+    statement = ignoring(tx.dialect, schema.inbox, "connection", "event_id").returning(
+        _inbox.connection, _inbox.event_id
+    )
+    rows = [_row(arrivals[place]) for place in first.values()]
+    stored: set[tuple[str, str]] = set()
+    for some in chunks(rows):
+        stored.update((row.connection, row.event_id) for row in tx.connection.execute(statement, list(some)))
+    new = {first[pair] for pair in stored}
+    told: dict[tuple[str, str, str], datetime] = {}
+    begun: dict[tuple[str, str, str], datetime] = {}
+    for place in sorted(new):
+        one = arrivals[place]
+        for nudge in one.nudges:
+            told[(one.connection, *_place(nudge))] = one.received_at
+            begun.setdefault((one.connection, nudge.stream, ""), one.received_at)
+    _put(tx, ignoring(tx.dialect, schema.announcements, "connection", "stream", "key"), begun)
+    _put(tx, replacing(tx.dialect, schema.announcements, "connection", "stream", "key"), told)
+    return [place in new for place in range(len(arrivals))]
+
+
+def waiting(tx: Tx, after: int = 0, limit: int = 500) -> list[Waiting]:
+    """Read what is not worked off behind a row's id, oldest first."""
+    rows = tx.connection.execute(
+        sa.select(_inbox.id, _inbox.connection, _inbox.received_at, _inbox.announced)
+        .where(_open, _inbox.id > after)
+        .order_by(_inbox.id)
+        .limit(limit)
+    ).mappings()
+    return [Waiting(**row) for row in rows]
+
+
+def keep(tx: Tx, row: int, announced: Any) -> None:
+    """Write anew what is left to do of a delivery."""
+    tx.connection.execute(sa.update(schema.inbox).where(_inbox.id == row).values(announced=announced))
+
+
+def done(tx: Tx, rows: Collection[int], at: datetime) -> None:
+    """Mark deliveries as worked off. Their event ids stay, their bodies go: they hold what people wrote."""
+    for some in chunks(sorted(rows)):
+        tx.connection.execute(sa.update(schema.inbox).where(_inbox.id.in_(some), _open).values(done_at=at, body=b""))
+
+
+def forget(tx: Tx, before: datetime) -> int:
+    """Remove what was worked off and came before that time, and announcements as old; gives how many deliveries."""
+    gone = tx.connection.execute(sa.delete(schema.inbox).where(_inbox.received_at < before, ~_open)).rowcount
+    # Since when a stream is announced is not forgotten.
+    tx.connection.execute(sa.delete(schema.announcements).where(_told.at < before, _told.key != ""))
+    return int(gone)
+
+
+def heard(tx: Tx) -> dict[str, Heard]:
+    """Count deliveries per connection."""
+    rows = tx.connection.execute(
+        sa.select(
+            _inbox.connection,
+            sa.func.count(),
+            sa.func.count().filter(_open),
+            sa.func.max(_inbox.received_at),
+        ).group_by(_inbox.connection)
+    )
+    return {name: Heard(deliveries=all_, waiting=left, last_at=last) for name, all_, left, last in rows}
+
+
+def announced_streams(tx: Tx, connection: str) -> dict[str, datetime]:
+    """Name the streams of a connection that webhooks announce, each with the time of the first one."""
+    rows = tx.connection.execute(
+        sa.select(_told.stream, _told.at).where(
+            _told.connection == connection, _told.key == "", ~_told.stream.endswith("*", autoescape=True)
+        )
+    )
+    return {row.stream: row.at for row in rows}
+
+
+def doubt(tx: Tx, connection: str, stream: str, changed: Mapping[str, datetime]) -> int:
+    """Note the changes, by key with their times, that no webhook has announced; gives how many.
+
+    What changed before the stream was first announced is passed over, and so is what we wrote ourselves: vendors need not tell
+    us of that.
+    """
+    since = announced_streams(tx, connection).get(stream)
+    if since is None:
+        return 0
+    left = {key: when for key, when in changed.items() if when >= since}
+    left = _unannounced(tx, connection, stream, left)
+    refs = {key: Ref(connection, stream, key) for key in left}
+    ours = receipts.of_many(tx, refs.values(), limit=1)
+    left = {
+        key: when for key, when in left.items() if not any(one.at >= when - _OWN for one in ours.get(refs[key], ()))
+    }
+    _put(
+        tx,
+        replacing(tx.dialect, schema.announcements, "connection", "stream", "key"),
+        {(connection, f"{stream}?", key): when for key, when in left.items()},
+    )
+    return len(left)
+
+
+def missed(tx: Tx, connection: str, stream: str, before: datetime) -> int:
+    """Settle the doubtful changes from before that time: those that nobody announced meanwhile were missed; gives how many."""
+    rows = tx.connection.execute(
+        sa.select(_told.key, _told.at).where(
+            _told.connection == connection, _told.stream == f"{stream}?", _told.at <= before
+        )
+    )
+    found = {row.key: row.at for row in rows}
+    if not found:
+        return 0
+    tx.connection.execute(
+        sa.delete(schema.announcements).where(
+            _told.connection == connection, _told.stream == f"{stream}?", _told.at <= before
+        )
+    )
+    return len(_unannounced(tx, connection, stream, found))
+
+
+def _unannounced(tx: Tx, connection: str, stream: str, changed: Mapping[str, datetime]) -> dict[str, datetime]:
+    at_all = tx.connection.scalar(
+        sa.select(_told.at).where(_told.connection == connection, _told.stream == f"{stream}*", _told.key == "")
+    )
+    left = {key: when for key, when in changed.items() if at_all is None or at_all < when - _SKEW}
+    for some in chunks(sorted(left)):
+        rows = tx.connection.execute(
+            sa.select(_told.key, _told.at).where(
+                _told.connection == connection, _told.stream == stream, _told.key.in_(some)
+            )
+        )
+        for key, at in rows:
+            if at >= left[key] - _SKEW:
+                del left[key]
+    return left
+
+
+def _row(one: Arrival) -> dict[str, Any]:
+    return {
+        "connection": one.connection,
+        "event_id": one.event_id,
+        "received_at": one.received_at,
+        "announced": one.announced,
+        "body": one.body,
+    }
+
+
+def _place(nudge: Nudge) -> tuple[str, str]:
+    return (f"{nudge.stream}*", "") if nudge.key is None else (nudge.stream, nudge.key)
+
+
+def _put(tx: Tx, statement: Any, times: Mapping[tuple[str, str, str], datetime]) -> None:
+    rows = [
+        {"connection": connection, "stream": stream, "key": key, "at": at}
+        for (connection, stream, key), at in sorted(times.items())
+    ]
+    if rows:
+        tx.connection.execute(statement, rows)
