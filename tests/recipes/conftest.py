@@ -9,8 +9,12 @@ from cxbridge.core.connector import Secret
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.errors import Problem
 from cxbridge.core.recipes.load import load_folder
+from cxbridge.plugins.gainsight import Gainsight
 from cxbridge.plugins.jira import Jira
+from cxbridge.plugins.qualtrics import Qualtrics
+from cxbridge.plugins.slack import Slack
 from cxbridge.plugins.zendesk import Zendesk
+from tests.recipes.pretended import pretended
 
 Check = Callable[..., tuple[Problem, ...]]
 SHIPPED = Path(__file__).resolve().parents[2] / "recipes"
@@ -28,6 +32,24 @@ def offers() -> Mapping[str, Connection]:
     )
     jira = Jira(url="http://127.0.0.1:9", email="bridge@example.test", api_token=token, projects=["ENG"])
     return {"zendesk": Connection.of("zendesk", zendesk), "jira": Connection.of("jira", jira)}
+
+
+@pytest.fixture(scope="session")
+def vendors(offers: Mapping[str, Connection]) -> Mapping[str, Connection]:
+    """Connections to all five vendors, by the names that the shipped recipes use."""
+    token, here = Secret("wrong-token"), "http://127.0.0.1:9"
+    return {
+        **offers,
+        "gainsight": Connection.of("gainsight", Gainsight(url=here, access_key=token)),
+        "qualtrics": Connection.of("qualtrics", Qualtrics(url=here, api_token=token)),
+        "slack": Connection.of("slack", Slack(url=here, token=token)),
+    }
+
+
+@pytest.fixture(scope="session")
+def roles(offers: Mapping[str, Connection]) -> Mapping[str, Connection]:
+    """Both, and connections for success, surveys and chat that have nothing behind them."""
+    return {**offers, **{name: pretended(name) for name in ("success", "survey", "chat")}}
 
 
 @pytest.fixture

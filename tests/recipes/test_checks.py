@@ -1,5 +1,6 @@
 """What the checks let pass and what they do not, where one edit of the shipped recipe is not enough to show it."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -18,6 +19,7 @@ owner = "left"
 join  = "max"                         # the most pressing ticket decides
 map   = "priority"
 """
+COMMENTS = [(found, "") for found in re.findall(r"^\[\[sync\.comment\]\].*\n(?:\S.*\n)*", TEXT, re.MULTILINE)]
 SMALL = """
 title = "x"
 owner = "y"
@@ -248,7 +250,7 @@ OTHER = '\n[[sync.field]]\nleft = "{left}"\nright = "{right}"\nowner = "right"\n
 @pytest.mark.parametrize(
     ("edits", "codes", "told"),
     [
-        ([(SYNC, "")], "CX010", "a [[sync]] needs at least one [[sync.field]]"),
+        ([(SYNC, ""), *COMMENTS], "CX010", "a [[sync]] needs at least one [[sync.field]] or [[sync.comment]]"),
         ([(SYNC, SYNC + OTHER.format(left="ticket.custom.eng_status", right="issue.status_native"))], "", ""),
         (
             [(SYNC, SYNC + OTHER.format(left="ticket.custom", right="issue.subject"))],

@@ -2,19 +2,23 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
 from cxbridge.core.actions import VERBS
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.errors import RecipeError
+from cxbridge.core.recipes.checks import people
 from cxbridge.core.recipes.editor import schema
 from cxbridge.core.recipes.load import load_text
 from tests.recipes.conftest import SHIPPED
 
 TEXT = (SHIPPED / "escalation-to-jira.toml").read_text(encoding="utf-8")
+LOOP = Path(__file__).parent / "loop.toml"
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +28,8 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(made)
 
 
-@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.toml")), ids=lambda file: file.stem)
-def test_shipped_recipes_fit(file: Any, validator: Draft202012Validator) -> None:
+@pytest.mark.parametrize("file", [*sorted(SHIPPED.glob("*.toml")), LOOP], ids=lambda file: file.stem)
+def test_recipes_fit(file: Any, validator: Draft202012Validator) -> None:
     assert [one.message for one in validator.iter_errors(tomllib.loads(file.read_text()))] == []
 
 
@@ -100,7 +104,9 @@ def test_verbs_of_a_plugin_can_be_given() -> None:
 
 
 def inputs() -> set[str]:
-    return {one.__name__ for one in VERBS.values()}
+    """What verbs and steps take: explained on the page about them, and by their names."""
+    _, known = msgspec.json.schema_components([*VERBS.values(), *people.STEPS.values()])
+    return set(known)
 
 
 def properties(made: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:

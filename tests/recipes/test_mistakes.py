@@ -5,22 +5,26 @@ from pathlib import Path
 
 import pytest
 
+from cxbridge.core.clock import ManualClock
 from cxbridge.core.config import load
 from cxbridge.core.engine.connections import Connection
-from cxbridge.core.errors import RecipeError
+from cxbridge.core.engine.trial import run_tests
+from cxbridge.core.errors import Problem, RecipeError
 from cxbridge.core.recipes.load import load_file, load_folder, load_text
-from tests.recipes import mistakes
+from cxbridge.core.store import Store
+from tests.recipes import mistakes, mistakes_of_the_loop
 from tests.recipes.conftest import SHIPPED, Check
 from tests.recipes.mistakes import Edit
 
 NAME = "escalation-to-jira"
 TEXT = (SHIPPED / f"{NAME}.toml").read_text(encoding="utf-8")
+LOOP = (Path(__file__).parent / "loop.toml").read_text(encoding="utf-8")
 
 
-def edited(edit: Edit) -> tuple[str, int, str]:
+def edited(edit: Edit, whole: str = TEXT) -> tuple[str, int, str]:
     """Make an edit; gives the text, and where the mistake begins and what it consists of."""
-    assert TEXT.count(edit.old) >= 1, f"the shipped recipe no longer says {edit.old!r}"
-    marked = TEXT.replace(edit.old, edit.new, 1)
+    assert whole.count(edit.old) >= 1, f"the recipe no longer says {edit.old!r}"
+    marked = whole.replace(edit.old, edit.new, 1)
     start, end = marked.index("«"), marked.index("»")
     return marked.replace("«", "").replace("»", ""), start, marked[start + 1 : end]
 
@@ -32,14 +36,37 @@ def test_the_recipe_that_is_edited_has_no_mistake(check: Check) -> None:
 @pytest.mark.parametrize("edit", mistakes.ALL.values(), ids=mistakes.ALL)
 def test_mistake_is_told_at_its_place_with_its_remedy(edit: Edit, check: Check, tmp_path: Path) -> None:
     text, start, wrong = edited(edit)
+    (problem,) = check(text)
+    assert_told(edit, text, start, wrong, problem, tmp_path)
+
+
+@pytest.mark.parametrize("edit", mistakes_of_the_loop.ALL.values(), ids=mistakes_of_the_loop.ALL)
+def test_mistake_with_feedback_time_and_people_is_told_at_its_place(
+    edit: Edit, roles: Mapping[str, Connection], tmp_path: Path
+) -> None:
+    text, start, wrong = edited(edit, LOOP)
+    (tmp_path / f"{NAME}.toml").write_text(text, encoding="utf-8")
+    (error,) = load_folder(tmp_path, roles, {}).errors
+    (problem,) = error.problems
+    assert_told(edit, text, start, wrong, problem, tmp_path)
+
+
+def test_the_other_recipe_that_is_edited_has_no_mistake_and_its_tests_pass(
+    roles: Mapping[str, Connection], sqlite_store: Store, clock: ManualClock
+) -> None:
+    recipe = load_text("loop", "loop.toml", LOOP, roles, {})
+    assert [(one.name, one.told) for one in run_tests(recipe, sqlite_store, roles, clock)] == [
+        (case.name, ()) for case in recipe.tests
+    ]
+
+
+def assert_told(edit: Edit, text: str, start: int, wrong: str, problem: Problem, folder: Path) -> None:
+    """Place, line, caret, message and remedy are those of the edit."""
     before = text[:start]
     line, column = before.count("\n") + 1, start - before.rfind("\n")
     shown = text.split("\n")[line - 1]
-
-    (problem,) = check(text)
-
     told = str(problem).split("\n")
-    assert told[0].startswith(f"{tmp_path / NAME}.toml:{line}:{column}: error {edit.code} ")
+    assert told[0].startswith(f"{folder / NAME}.toml:{line}:{column}: error {edit.code} ")
     assert edit.message in told[0]
     assert told[1] == f"{line:>5} | {shown}"
     lead = "".join(one if one == "\t" else " " for one in shown[: column - 1])
@@ -50,11 +77,12 @@ def test_mistake_is_told_at_its_place_with_its_remedy(edit: Edit, check: Check, 
 
 
 def test_nearly_all_of_them_come_with_a_remedy() -> None:
-    without = [name for name, edit in mistakes.ALL.items() if not edit.hint and not edit.message]
-    assert len(mistakes.ALL) >= 50
+    both = mistakes.ALL | mistakes_of_the_loop.ALL
+    without = [name for name, edit in both.items() if not edit.hint and not edit.message]
+    assert len(both) >= 200
     assert len(without) <= 10, without
-    told_how = [edit for edit in mistakes.ALL.values() if edit.hint]
-    assert len(told_how) / len(mistakes.ALL) >= 2 / 3
+    told_how = [edit for edit in both.values() if edit.hint]
+    assert len(told_how) / len(both) >= 2 / 3
 
 
 @pytest.mark.parametrize(
@@ -313,3 +341,29 @@ def test_input_without_a_value(check: Check) -> None:
     assert problem.code == "CX041"
     assert "project" in problem.source
     assert problem.hint == f"set it in cxbridge.toml: [recipes.inputs.{NAME}] project = …"
+
+
+def test_what_another_recipe_links_is_known_here(tmp_path: Path, roles: Mapping[str, Connection]) -> None:
+    (tmp_path / "one.toml").write_text(LOOP)
+    text = """
+title = "x"
+owner = "y"
+use = { survey = "survey", desk = "zendesk" }
+
+[[trigger]]
+on = "feedback.changed"
+from = "survey"
+
+[[step]]
+id = "note"
+do = "desk.comment.add_once"
+for_each = "linked(feedback, 'about')"
+with = { visibility = "internal", body = "{{ item.subject }} {{ item.verbatim }}" }
+"""
+    (tmp_path / "two.toml").write_text(text)
+    (error,) = load_folder(tmp_path, roles, {}).errors
+    assert [(Path(one.path).stem, one.code, one.message) for one in error.problems] == [
+        ("two", "CX021", "unknown field `item.verbatim`")
+    ]
+    # Alone, nobody knows what is linked: it is let pass.
+    assert load_text("two", "two.toml", text, roles, {}).id == "two"

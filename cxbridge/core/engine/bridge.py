@@ -1,7 +1,8 @@
 """The composition root: puts configuration, store, recipes, connections and the three verbs together; decides nothing itself."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -10,18 +11,25 @@ from cxbridge.core.clock import Clock, SystemClock
 from cxbridge.core.config import Configuration
 from cxbridge.core.connector import Identity
 from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredTokens, no_probe
+from cxbridge.core.engine.identity import Identifier
+from cxbridge.core.engine.inbox import Work
+from cxbridge.core.engine.judging import Judge
 from cxbridge.core.engine.plan import Planned, Planner
-from cxbridge.core.engine.pull import OnPage, Pulled, pull
+from cxbridge.core.engine.pull import OnPage, Pulled, pull, pull_one
 from cxbridge.core.engine.push import Pusher
+from cxbridge.core.engine.rematching import Rematcher
 from cxbridge.core.engine.settle import OnSettled, Pushed
 from cxbridge.core.engine.steps import Stepper
+from cxbridge.core.engine.surroundings import surroundings
 from cxbridge.core.engine.sweep import Sweeper
+from cxbridge.core.engine.waking import Waker, Woken
 from cxbridge.core.errors import ConfigError, PluginError, RecipeError, Unauthorized
 from cxbridge.core.http import RequestDone
 from cxbridge.core.ledger import Run
 from cxbridge.core.recipes.load import load_folder, load_text
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import SealedTokens, Store, keyfile, runs, state
+from cxbridge.core.recipes.surroundings import Surroundings
+from cxbridge.core.store import KeptQuotas, SealedTokens, Store, keyfile, runs, state
 
 
 @dataclass(slots=True)
@@ -31,6 +39,7 @@ class Library:
     configuration: Configuration
     connections: Mapping[str, Connection]
     store: Store
+    around: Surroundings = field(default_factory=Surroundings)
     recipes: tuple[Recipe, ...] = ()
     errors: tuple[RecipeError, ...] = ()
     _stamp: tuple[tuple[str, int, int], ...] = ()
@@ -46,7 +55,7 @@ class Library:
         with self._lock:
             if stamp == self._stamp and self._stamp:
                 return False
-            loaded = load_folder(folder, self.connections, self.configuration.settings.recipes.inputs)
+            loaded = load_folder(folder, self.connections, self.configuration.settings.recipes.inputs, self.around)
             self._stamp = stamp
             self.recipes, self.errors = loaded.recipes, loaded.errors
             return True
@@ -76,7 +85,7 @@ class Library:
         inputs = self.configuration.settings.recipes.inputs.get(run.recipe, {})
         try:
             return replace(
-                load_text(run.recipe, f"{run.recipe}@{run.version}", source, self.connections, inputs),
+                load_text(run.recipe, f"{run.recipe}@{run.version}", source, self.connections, inputs, self.around),
                 version=run.version,
             )
         except RecipeError:
@@ -121,15 +130,24 @@ class Bridge:
                 StoredTokens(SealedTokens(self.store, key)),
                 read_only=read_only,
                 on_request=on_request,
+                quotas=KeptQuotas(self.store),
             )
-            self.library = Library(configuration, self.connections, self.store)
+            self.library = Library(
+                configuration, self.connections, self.store, surroundings(configuration, Judge(configuration.registry))
+            )
             self.library.refresh()
             with self.store.write() if self.store.writing else self.store.read() as tx:
                 instance = state.instance_key(tx)
-            self.stepper = Stepper(self.connections, instance)
-            self.planner = Planner(self.store, self.stepper, self.clock, self.library.of_run, probe)
+            self.inbox = Work(self.store, self.connections, self.clock)
+            self.stepper = Stepper(self.connections, instance, quarantine=configuration.settings.contacts.quarantine)
+            self.identifier = Identifier(self.store, self.clock, configuration.settings.identity)
+            self.planner = Planner(
+                self.store, self.stepper, self.clock, self.library.of_run, probe, self.identifier.catch_up
+            )
+            self.rematcher = Rematcher(self.store, self.planner, self.clock)
             self.sweeper = Sweeper(self.store, self.planner, self.clock)
             self.pusher = Pusher(self.store, self.stepper, self.clock, self.library.of_run, probe, on_settled)
+            self.waker = Waker(self.store, self.pusher.settler, self.clock, self.library.of_run, probe)
         except BaseException:
             self.store.close()
             raise
@@ -175,7 +193,7 @@ class Bridge:
         found = self.connection(connection)
         if stream not in found.streams:
             raise ConfigError(f"connection {connection} has no stream {stream}; it has {', '.join(found.streams)}")
-        try:
+        with self._pausing(connection):
             return pull(
                 self.store,
                 found,
@@ -186,6 +204,23 @@ class Bridge:
                 probe=self.probe,
                 stop=stop,
             )
+
+    def read(self, connection: str, stream: str, key: str) -> Pulled | None:
+        """Read one entity that a webhook named; None where the vendor does not show it (yet).
+
+        Raises:
+            VendorError: as the vendor or its way failed. PluginError: when the stream cannot read one.
+        """
+        found = self.connection(connection)
+        with self._pausing(connection):
+            client = self.clients.of(connection)
+            return pull_one(self.store, found, found.streams[stream], client, self.clock, key, probe=self.probe)
+
+    @contextmanager
+    def _pausing(self, connection: str) -> Iterator[None]:
+        """Pause a connection whose credential is refused inside."""
+        try:
+            yield
         except Unauthorized as error:
             with self.store.write() as tx:
                 state.pause(
@@ -198,14 +233,21 @@ class Bridge:
             raise
 
     def plan(self, on_batch: Callable[[Planned], None] | None = None) -> Planned:
-        """Let all changes meet all recipes; fire what is due."""
+        """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come."""
         self.library.refresh()
+        self.identifier.run()
         planned = self.planner.plan(self.library.recipes, on_batch)
+        planned.add(self.rematcher.look_again(self.library.recipes))
         swept = self.sweeper.sweep(self.library.recipes)
         # A sweep looks at what the feed has shown already: counting it again would tell every subject twice.
         swept.considered, swept.stopped = 0, {}
         planned.add(swept)
+        planned.connections |= self.wake().connections
         return planned
+
+    def wake(self) -> Woken:
+        """Move on the runs whose time has come, or whose question was answered."""
+        return self.waker.wake()
 
     def push(self, connection: str, stop: threading.Event | None = None) -> Pushed:
         """Perform what is due for one connection."""

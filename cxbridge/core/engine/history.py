@@ -12,7 +12,8 @@ from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.ledger import Ref, Run, decode_entity, view
 from cxbridge.core.recipes.decide import changed_fields, in_canary, once_of
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import Store, Tx, changes, links, outbox, receipts, records, runs, state
+from cxbridge.core.recipes.nouns import several
+from cxbridge.core.store import Store, Tx, changes, identity, links, outbox, receipts, records, runs, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def why_not(store: Store, recipe: Recipe, ref: Ref, clock: Clock) -> Explained |
         )
         if trigger is None:
             told.acts = False
-            watched = ", ".join(sorted({f"{one.noun}s of {one.connection}" for one in recipe.triggers}))
+            watched = ", ".join(sorted({f"{several(one.noun)} of {one.connection}" for one in recipe.triggers}))
             told.notes.append(f"the recipe looks at {watched} only")
             return told
         scope = scopes.build(recipe, trigger.noun, shown, event={"trigger": trigger.id, "type": "", "at": now})
@@ -103,8 +104,17 @@ def _notes(tx: Tx, recipe: Recipe, ref: Ref, scope: Mapping[str, Any], now: date
         last = runs.last_started(tx, recipe.id, "steps", f"{once}~")
         if last is not None and (recipe.run.window is None or now - last < recipe.run.window):
             until = "" if recipe.run.window is None else f", again from {last + recipe.run.window:%Y-%m-%d %H:%M}Z"
-            notes.append(f"once_per: it already acted for this at {last:%Y-%m-%d %H:%M:%S}Z{until}")
+            notes.append(f"skipped: once_per, last acted for this at {last:%Y-%m-%d %H:%M:%S}Z{until}")
     return notes
+
+
+# What a state of a match says.
+_SAID: Mapping[str, str] = {
+    "suggested": "may be the same as",
+    "confirmed": "is the same as",
+    "rejected": "is not",
+    "split": "is not, and was taken for,",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,7 @@ def why(store: Store, ref: Ref) -> list[Event]:
             )
         for one in around:
             events += _changes_of(tx, one)
+        events += _who_it_is(tx, ref)
         for run in runs.find(tx, subject=ref, limit=200):
             events += _events_of_run(tx, run)
         for receipt in receipts.of(tx, ref, 200):
@@ -147,6 +158,20 @@ def why(store: Store, ref: Ref) -> list[Event]:
                 events += _events_of_run(tx, told) if told else []
     unique = dict.fromkeys(events)
     return sorted(unique, key=lambda one: one.at)
+
+
+def _who_it_is(tx: Tx, ref: Ref) -> list[Event]:
+    """Tell what is said of a company or person being the same as others; of mere suggestions the likeliest few."""
+    said = sorted(identity.of(tx, (ref,)), key=lambda one: (one.state == "suggested", -one.score))
+    events = []
+    for match in said[:20]:
+        other = match.other(ref)
+        told = f"{_SAID[match.state]} {other} ({match.decided_by}"
+        grounds = ", ".join(str(one["key"]) for one in match.evidence)
+        events.append(
+            Event(match.at, "identity", other.connection, told + (f": {grounds})" if grounds else ")"), other)
+        )
+    return events
 
 
 def _changes_of(tx: Tx, ref: Ref) -> list[Event]:

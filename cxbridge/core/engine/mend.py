@@ -6,7 +6,9 @@ from datetime import datetime
 import msgspec
 
 from cxbridge.core.engine import guard
-from cxbridge.core.ledger import Delivery
+from cxbridge.core.engine.asking import is_courtesy
+from cxbridge.core.engine.failing import is_notice
+from cxbridge.core.ledger import ACTIVE_RUNS, Delivery
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import Store, Tx, outbox, runs, state
 
@@ -49,7 +51,7 @@ def retry_deliveries(store: Store, ids: Sequence[str], now: datetime) -> int:
                 ),
             )
             run = runs.get(tx, delivery.run)
-            if run is not None and run.state == "failed":
+            if run is not None and run.state == "failed" and not _beside(delivery):
                 runs.save(tx, msgspec.structs.replace(run, state="running", reason="", ended_at=None))
             done += 1
     return done
@@ -65,11 +67,15 @@ def drop_deliveries(store: Store, ids: Sequence[str], now: datetime) -> int:
                 continue
             outbox.update(tx, msgspec.structs.replace(delivery, state="cancelled", settled_at=now))
             run = runs.get(tx, delivery.run)
-            if run is not None and run.state not in ("done", "failed", "cancelled"):
+            if run is not None and run.state in ACTIVE_RUNS and not _beside(delivery):
                 runs.save(
                     tx,
                     msgspec.structs.replace(
-                        run, state="failed", reason=f"step {delivery.step} was dropped", ended_at=now
+                        run,
+                        state="failed",
+                        reason=f"step {delivery.step} was dropped",
+                        ended_at=now,
+                        wake_at=None,
                     ),
                 )
             done += 1
@@ -83,3 +89,8 @@ def resume_recipe(store: Store, recipe: Recipe, more: int, now: datetime) -> boo
         if resumed:
             guard.allow(tx, recipe, more, now)
         return resumed
+
+
+def _beside(delivery: Delivery) -> bool:
+    """Whether a run hangs on something else than this delivery, which only tells somebody about it."""
+    return is_courtesy(delivery) or is_notice(delivery)

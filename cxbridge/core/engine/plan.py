@@ -12,11 +12,12 @@ from datetime import datetime
 import msgspec
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.engine import guard
+from cxbridge.core.engine import guard, reaching
+from cxbridge.core.engine.advancing import Advance, started
 from cxbridge.core.engine.connections import Probe, no_probe
-from cxbridge.core.engine.scope import Scopes
-from cxbridge.core.engine.steps import Advance, Stepper, started
-from cxbridge.core.engine.subjects import Subject, subjects
+from cxbridge.core.engine.scope import Scope, Scopes
+from cxbridge.core.engine.steps import Stepper
+from cxbridge.core.engine.subjects import Subject, fires, subjects
 from cxbridge.core.engine.syncing import sync_runs
 from cxbridge.core.errors import GuardError
 from cxbridge.core.ledger import Ref, Run
@@ -91,6 +92,8 @@ class Planner:
     clock: Clock
     recipe_of: Callable[[Run], Recipe | None]
     probe: Probe = no_probe
+    # Brings who is who up to date inside a commit, so that changes meet recipes matched.
+    identify: Callable[[Tx], None] = lambda _: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(self, recipes: Sequence[Recipe], on_batch: Callable[[Planned], None] | None = None) -> Planned:
@@ -137,6 +140,7 @@ class Planner:
         found = changes.after(tx, start, BATCH) if start is not None else []
         if not found:
             return Planned()
+        self.identify(tx)
         # Those further on join when this group has caught up with them.
         ahead = min((seq for seq in positions.values() if seq != start), default=found[-1].seq)
         found = [one for one in found if one.seq <= ahead]
@@ -157,7 +161,7 @@ class Planner:
     # -- one change meets one recipe -------------------------------------------------------------------------------
 
     def _meet(self, batch: Batch, recipe: Recipe, subject: Subject) -> None:
-        for run in sync_runs(batch.scopes, recipe, subject, _prefix(recipe)):
+        for run in sync_runs(batch.scopes, recipe, subject, _prefix(recipe), self.stepper.escape):
             self._sync(batch, recipe, run)
         if subject.echo and recipe.id in subject.writers:
             return
@@ -165,23 +169,27 @@ class Planner:
             batch.tally(recipe, "cut: caused by itself too often", subject.ref)
             return
         for trigger in recipe.triggers:
-            if _fires(trigger, subject):
+            if fires(trigger, subject):
                 self.consider(batch, recipe, trigger, subject)
                 break
         for follow in recipe.follows:
-            if _fires(follow.trigger, subject):
+            if fires(follow.trigger, subject):
                 self._follow(batch, recipe, follow, subject)
 
     def consider(self, batch: Batch, recipe: Recipe, trigger: Trigger, subject: Subject) -> None:
         """Judge a subject by `[when]` and start a run if it may; sweeps come in here too."""
         batch.result.considered += 1
         event = {"type": f"{trigger.noun}.{subject.op}", "at": subject.at, "trigger": trigger.id}
-        scope = batch.scopes.build(recipe, trigger.noun, subject.after, before=subject.before, event=event)
+        span = (subject.since, subject.seq) if subject.op != "swept" else None
+        judged: dict[str, object] = {}
+        scope = batch.scopes.build(
+            recipe, trigger.noun, subject.after, before=subject.before, event=event, span=span, judged=judged
+        )
         verdict = judge(recipe, scope)
         if not verdict.acts:
             stopped = batch.result.stopped
             stopped[verdict.stopped_at] = stopped.get(verdict.stopped_at, 0) + 1
-            batch.tally(recipe, f"{'error' if verdict.error else 'stopped'}: {verdict.stopped_at}", subject.ref)
+            batch.tally(recipe, f"{'error' if verdict.error else 'stopped'}: {verdict.told}", subject.ref)
             return
         if recipe.stage == "canary" and not in_canary(recipe.canary, scope.get("account")):
             batch.tally(recipe, "stopped: canary", subject.ref)
@@ -197,6 +205,8 @@ class Planner:
                 "noun": trigger.noun,
                 "before": subject.before_body.decode() if subject.before_body else None,
                 "event": event,
+                **({"span": span} if span is not None else {}),
+                **({"judged": judged} if judged else {}),
             }
             self._start(batch, recipe, subject, key, once, context)
 
@@ -205,7 +215,7 @@ class Planner:
         active = runs.active_for(batch.tx, recipe.id, "steps", key)
         held = next((one for one in active if one.state == "held"), None)
         if held is not None:
-            self._again(batch, recipe, held)
+            self.again(batch, recipe, held)
             return False
         if active and recipe.run.mode == "skip":
             batch.tally(recipe, "skipped: already running", subject.ref)
@@ -234,7 +244,7 @@ class Planner:
             return
         self._begin(batch, recipe, run)
 
-    def _again(self, batch: Batch, recipe: Recipe, held: Run) -> None:
+    def again(self, batch: Batch, recipe: Recipe, held: Run) -> None:
         """Look at a held run anew: what held it may be mended, in the entity or in the recipe."""
         its: Recipe | None = recipe
         if held.results and held.version != recipe.version:
@@ -256,26 +266,57 @@ class Planner:
         try:
             if not follow.when.holds(scope):
                 return
-            # What was deleted meanwhile has nobody left who could read about it.
-            items = [one["id"] for one in follow.for_each.evaluate(scope) if not one.get("deleted_at")]
+            chosen = self._chosen(batch, follow, scope)
         except (ExpressionError, Unmapped, TypeError, KeyError, AttributeError) as error:
             batch.tally(recipe, f"error: follow {follow.id} ({error})", subject.ref)
             return
-        if items:
-            once = f"{_prefix(recipe)}{subject.ref}@{subject.seq}"
+        for value, items in chosen.items():
+            # By value it is once for good; else once per change, all items in one run.
+            told = f">{value}" if value is not None else f"@{subject.seq}"
             context = {"noun": noun, "items": items, "event": event}
-            part = f"follow:{follow.id}"
             self._begin(
                 batch,
                 recipe,
-                started(recipe, part, str(subject.ref), once, subject.ref, batch.now, subject.hops, context),
+                started(
+                    recipe,
+                    f"follow:{follow.id}",
+                    str(subject.ref),
+                    f"{_prefix(recipe)}{subject.ref}{told}",
+                    subject.ref,
+                    batch.now,
+                    subject.hops,
+                    context,
+                ),
             )
+
+    def _chosen(self, batch: Batch, follow: Follow, scope: Scope) -> dict[str | None, list[str]]:
+        """Name whom a follow acts on, by the value of `once_per`, or all under None where there is no such rule."""
+        chosen: dict[str | None, list[str]] = {}
+        for one in follow.for_each.evaluate(scope):
+            # What was deleted meanwhile has nobody left who could read about it.
+            if one.get("deleted_at"):
+                continue
+            if follow.condition is not None or follow.once_per is not None:
+                scope["item"] = one
+                if follow.condition is not None and not follow.condition.holds(scope):
+                    continue
+            value = str(follow.once_per.evaluate(scope)) if follow.once_per is not None else None
+            if value is None or value not in chosen:
+                chosen.setdefault(value, []).append(one["id"])
+        return chosen
 
     def _sync(self, batch: Batch, recipe: Recipe, run: Run) -> None:
         for earlier in runs.active_for(batch.tx, recipe.id, run.part, run.key):
             if earlier.state == "held":
                 # The value that was held is no longer the one in question.
                 self._cancel(batch, earlier)
+            elif run.state == "running" and _same_write(earlier, run):
+                # Both sides moved at once: the same value is on its way already, and only what was overruled is noted.
+                run = msgspec.structs.replace(
+                    run, state="done", reason=str(run.context.get("told", "")), ended_at=batch.now
+                )
+                if run.reason and runs.start(batch.tx, run):
+                    state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
         if run.state == "held":
             if runs.start(batch.tx, run):
                 state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
@@ -297,6 +338,7 @@ class Planner:
 
     def _store(self, batch: Batch, advanced: Advance) -> None:
         outbox.add(batch.tx, advanced.deliveries)
+        advanced.keep(batch.tx, batch.now)
         batch.result.runs.append(advanced.run)
         if all(one.state == "shadow" for one in advanced.deliveries) and advanced.deliveries:
             return
@@ -310,10 +352,17 @@ class Planner:
         for delivery in outbox.of_run(batch.tx, run.id):
             if delivery.state in ("planned", "retry", "held"):
                 outbox.update(batch.tx, msgspec.structs.replace(delivery, state="cancelled", settled_at=batch.now))
-        runs.save(batch.tx, msgspec.structs.replace(run, state="cancelled", ended_at=batch.now, wake_at=None))
+        ended = msgspec.structs.replace(run, state="cancelled", ended_at=batch.now, wake_at=None)
+        runs.save(batch.tx, ended)
+        outbox.add(batch.tx, reaching.called_off(self.stepper, batch.scopes, self.recipe_of, ended))
 
     def _stepper(self, recipe: Recipe) -> Stepper:
         return self.stepper if recipe.acts else replace(self.stepper, simulate=True)
+
+
+def _same_write(one: Run, other: Run) -> bool:
+    names = ("target", "action", "inputs")
+    return one.state == "running" and all(one.context.get(name) == other.context.get(name) for name in names)
 
 
 def _prefix(recipe: Recipe) -> str:
@@ -335,18 +384,6 @@ def _watched(recipes: Sequence[Recipe]) -> set[tuple[str, str]]:
                 found.add((trigger.connection, trigger.kind))
         for sync in recipe.syncs:
             found |= {(sync.left_connection, "ticket"), (sync.right_connection, "ticket")}
+            for rule in sync.comments:
+                found.add((sync.left_connection if rule.source == "left" else sync.right_connection, "comment"))
     return found
-
-
-def _fires(trigger: Trigger, subject: Subject) -> bool:
-    if trigger.event is None or trigger.kind != subject.kind or trigger.connection != subject.ref.connection:
-        return False
-    if trigger.event == "changed":
-        if subject.op == "deleted":
-            return False
-    elif trigger.event != subject.op:
-        return False
-    if not trigger.fields or subject.op == "created":
-        return True
-    others = subject.fields - subject.own
-    return any(name.split(".", 1)[0] in others for name in trigger.fields)

@@ -23,14 +23,16 @@ from cxbridge.core.connector import (
     Keyed,
     Receipt,
 )
-from cxbridge.core.engine import guard
+from cxbridge.core.engine import asking, consent, failing, guard, reaching
+from cxbridge.core.engine.approvals import still_asked
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.settle import DEFAULT_RETRY, OnSettled, Pushed, RecipeOf, Settler, told_of
 from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.errors import Rejected, Retryable, Unauthorized
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import Store, outbox, receipts, records, runs, state
+from cxbridge.core.store import Store, Tx, outbox, receipts, records, runs, state
 
 # How many looks that find nothing, `settle` apart, make sure that an unanswered write never arrived.
 LOOKS = 2
@@ -100,10 +102,12 @@ class Pusher:
             recipe = self.recipe_of(run) if run else None
             wait = guard.must_wait(tx, recipe, self.clock.now()) if recipe else ""
             base = records.get(tx, delivery.target) if delivery.target else None
-        if run is None or run.state == "cancelled":
+            unasked = asking.is_message(delivery) and delivery.action == asking.ASK and not still_asked(tx, delivery)
+        over = run is not None and run.state == "cancelled" and not asking.is_courtesy(delivery)
+        if run is None or over or (unasked and delivery.state != "unknown"):
             self.settler.drop(delivery)
             return
-        if wait and delivery.state != "unknown":
+        if wait and delivery.state != "unknown" and not failing.is_notice(delivery):
             # What is in doubt is looked up all the same: that tells what was done, and does nothing.
             self.settler.postpone(delivery, wait, timedelta(minutes=1), result)
             return
@@ -112,6 +116,7 @@ class Pusher:
             marker=delivery.marker,
             target=delivery.target.key if delivery.target else None,
             base=base.entity() if base else None,
+            since=delivery.created_at,
         )
         if delivery.state == "unknown":
             self._settle_doubt(connection, client, action, call, delivery, run, recipe, result)
@@ -125,6 +130,8 @@ class Pusher:
         self.probe("push.claimed")
         sent = msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, sent_at=self.clock.now())
         with self.store.write() as tx:
+            if recipe is not None and self._left_alone(tx, delivery, run, recipe, result):
+                return
             outbox.update(tx, sent)
         self.probe("push.sent")
         try:
@@ -134,6 +141,19 @@ class Pusher:
             return
         self.probe("push.answered")
         self.settler.confirm(sent, receipt, run, recipe, result, keep_receipt=True)
+
+    def _left_alone(self, tx: Tx, delivery: Delivery, run: Run, recipe: Recipe, result: Pushed) -> bool:
+        """Look once more whether a customer may be reached; if so the ledger is told, in the commit that marks it sent."""
+        scopes = Scopes(tx, self.clock.now())
+        reached = reaching.outreach(self.stepper, scopes, recipe, run, delivery)
+        if reached is None:
+            return False
+        refused = consent.refusal(scopes, reached, run)
+        if refused is not None:
+            self.settler.leave_out(tx, delivery, run, recipe, refused, result)
+            return True
+        consent.enter(tx, reached, recipe, run, scopes.now)
+        return False
 
     def _settle_doubt(
         self,

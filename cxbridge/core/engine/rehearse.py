@@ -1,13 +1,14 @@
 """What a recipe would do to all that is stored, run by run and field by field; writes nothing and calls no vendor."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from cxbridge.core.clock import Clock
+from cxbridge.core.engine.advancing import started
 from cxbridge.core.engine.scope import Scopes, body_view
-from cxbridge.core.engine.steps import Stepper, started
+from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.ledger import Delivery, Link, Ref, Run
 from cxbridge.core.recipes.decide import in_canary, judge, once_of
 from cxbridge.core.recipes.model import Recipe, Trigger
@@ -53,7 +54,7 @@ def rehearse(
     `since` leaves out what the vendor changed longer ago.
     """
     trigger = recipe.triggers[0]
-    pretending = Stepper(stepper.connections, stepper.key, simulate=True)
+    pretending = replace(stepper, simulate=True)
     result = Rehearsed(recipe.id)
     now = clock.now()
     with store.read() as tx:
@@ -88,7 +89,7 @@ def _rehearse_one(
     verdict = judge(recipe, scope)
     if not verdict.acts:
         counts = result.errors if verdict.error else result.stopped
-        counts[verdict.stopped_at] = counts.get(verdict.stopped_at, 0) + 1
+        counts[verdict.told] = counts.get(verdict.told, 0) + 1
         return
     if recipe.stage == "canary" and not in_canary(recipe.canary, scope.get("account")):
         result.stopped["canary"] = result.stopped.get("canary", 0) + 1

@@ -1,27 +1,49 @@
 """What expressions see: plain copies of records, built inside one transaction; nothing here decides or writes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from cxbridge.core.canonical import KINDS
-from cxbridge.core.ledger import Link, Ref, decode_entity, view
-from cxbridge.core.recipes.expressions import LINKED
-from cxbridge.core.recipes.model import BELONGINGS, NOUNS, Recipe
-from cxbridge.core.store import Tx, links, records
+from cxbridge.core.engine.identity_views import MATCHED_KINDS, Counterparts
+from cxbridge.core.ledger import Link, Ref, Run, decode_entity, view
+from cxbridge.core.recipes.expressions import ITS, JUDGED, LINKED, MOVES, ExpressionError
+from cxbridge.core.recipes.model import Recipe
+from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS, Belonging
+from cxbridge.core.recipes.paths import step_into
+from cxbridge.core.recipes.values import MISSING
+from cxbridge.core.store import Tx, changes, links, records, runs
+
+# How far back a band looks, in changes of the record.
+_LONGEST_HISTORY = 400
+_RUNS_LOOKED_AT = 20
 
 
 def blank(kind: str) -> dict[str, Any]:
     """Show an entity that is not there: every field is empty, so that a condition on it says no instead of failing."""
-    struct = KINDS[kind]
-    shown: dict[str, Any] = dict.fromkeys(struct.__struct_fields__)
-    shown.update(id=None, source=None, custom={})
-    for name in struct.__struct_fields__:
-        if name in ("tags", "domains", "emails", "labels", "followers", "ccs", "teams", "roles", "attachments"):
-            shown[name] = []
+    shown: dict[str, Any] = {"id": None, "source": None}
+    for one in msgspec.structs.fields(KINDS[kind]):
+        # Lists and tables are made anew for each entity; every other default would be a claim about somebody unknown.
+        made = one.default_factory
+        shown[one.name] = None if made is msgspec.NODEFAULT else made()
     return shown
+
+
+def unknown() -> dict[str, Any]:
+    """Show something of which not even the kind is known: whatever is asked of it is empty."""
+    return {name: value for kind in KINDS for name, value in blank(kind).items()} | blank("ticket")
+
+
+def field_at(record: Mapping[str, Any], parts: Sequence[str | int]) -> Any:
+    """Read the field that a path leads to, from the record that its first part stands for; `None` where there is none."""
+    value: Any = record
+    for part in parts[1:]:
+        value = step_into(value, part)
+    return None if value is MISSING else value
 
 
 def body_view(ref: Ref, kind: str, body: bytes) -> dict[str, Any]:
@@ -67,6 +89,11 @@ class Scope(MutableMapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
+    def later(self, name: str, read: Callable[[], Any]) -> None:
+        """Let a name stand for what `read` gives when it is first asked for."""
+        self._values[name] = None
+        self._later[name] = read
+
     def __len__(self) -> int:
         return len(self._values)
 
@@ -79,6 +106,11 @@ class Scopes:
     now: datetime
     _seen: dict[Ref, dict[str, Any] | None] = field(default_factory=dict)
     _unlinked: set[Ref] = field(default_factory=set)
+    # Who is the same company or person elsewhere.
+    same: Counterparts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.same = Counterparts(self.tx, self.entity)
 
     def entity(self, ref: Ref) -> dict[str, Any] | None:
         """Show the stored entity, or `None`."""
@@ -109,9 +141,12 @@ class Scopes:
         shown = []
         for link in self.links_of(ref, relation):
             other = link.right if link.left == ref else link.left
-            # The other side may not have been pulled yet: its id is all that is known of it.
-            shown.append(self.entity(other) or {**blank("ticket"), "id": str(other), "source": other.connection})
+            shown.append(self.shown(other))
         return shown
+
+    def shown(self, ref: Ref) -> dict[str, Any]:
+        """Show an entity, as far as it is known; one that was not pulled yet has an id and nothing else."""
+        return self.entity(ref) or {**unknown(), "id": str(ref), "source": ref.connection}
 
     def build(
         self,
@@ -123,8 +158,15 @@ class Scopes:
         event: Mapping[str, Any] | None = None,
         results: Mapping[str, Any] | None = None,
         item: Mapping[str, Any] | None = None,
+        span: Sequence[int] | None = None,
+        run: Run | None = None,
+        judged: dict[str, Any] | None = None,
     ) -> Scope:
-        """Put together the names of one evaluation: subject, what belongs to it, `before`, inputs, results, event and now."""
+        """Put together the names of one evaluation: subject, what belongs to it, `before`, inputs, results, event and now.
+
+        `span` are the first and last number of the change at hand, where there is one; `run` is the run it is for, once there is
+        one. What texts were judged to be is kept in `judged`.
+        """
         values: dict[str, Any] = {
             **(results or {}),
             noun: subject,
@@ -133,18 +175,82 @@ class Scopes:
             "event": event or {},
             "now": self.now,
             LINKED: self.linked,
+            ITS: partial(self._its, recipe),
+            MOVES: partial(self._moves, recipe, subject, span, run),
+            JUDGED: judged if judged is not None else {},
         }
-        scope = Scope(
-            values,
-            {
-                name: partial(self._belonging, subject.get(held_in), leads_to)
-                for name, (held_in, leads_to) in BELONGINGS.get(NOUNS[noun], {}).items()
-            },
-        )
+        scope = self._with_belongings(recipe, values, NOUNS[noun], subject)
         if item is not None:
             scope["item"] = item
         return scope
 
-    def _belonging(self, text: object, kind: str) -> dict[str, Any]:
-        found = self.entity(Ref.parse(text)) if isinstance(text, str) else None
-        return found or blank(kind)
+    def _its(self, recipe: Recipe, record: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Show who belongs to any record, by the names that subjects have for it."""
+        text = record.get("id")
+        stored = records.get(self.tx, Ref.parse(text)) if isinstance(text, str) else None
+        if stored is None:
+            return unknown()
+        if name not in BELONGINGS.get(stored.kind, {}):
+            raise ExpressionError(f"no {name} belongs to a {stored.kind}")
+        found: dict[str, Any] = self._with_belongings(recipe, {}, stored.kind, record)[name]
+        return found
+
+    def _with_belongings(self, recipe: Recipe, values: dict[str, Any], kind: str, record: Mapping[str, Any]) -> Scope:
+        scope = Scope(values, {})
+        for name, one in BELONGINGS.get(kind, {}).items():
+            scope.later(name, partial(self._belonging, recipe, one, record, scope))
+        return scope
+
+    def _moves(
+        self,
+        recipe: Recipe,
+        subject: Mapping[str, Any],
+        span: Sequence[int] | None,
+        run: Run | None,
+        parts: Sequence[str | int],
+    ) -> list[tuple[Any, bool]]:
+        """List the values that a field of the subject has had, oldest first, each with whether it is news to the recipe.
+
+        News is what the change at hand brought. Where there is none, as in a sweep, it is what came after the recipe last acted
+        on this subject.
+        """
+        ref = Ref.parse(str(subject["id"]))
+        log = sorted(changes.of(self.tx, ref, _LONGEST_HISTORY), key=lambda one: one.seq)
+        acted = self._acted(recipe, ref, run) if span is None else None
+        moves: list[tuple[Any, bool]] = []
+        for number, change in enumerate(log):
+            if span is not None and change.seq > span[1]:
+                break
+            if number == 0 and change.before is not None:
+                moves.append((field_at(body_view(ref, change.kind, change.before), parts), False))
+            after = log[number + 1].before if number + 1 < len(log) else None
+            shown = subject if number + 1 == len(log) else body_view(ref, change.kind, after) if after else {}
+            news = span[0] <= change.seq if span is not None else acted is None or change.at > acted
+            moves.append((field_at(shown, parts), news))
+        return moves or [(field_at(subject, parts), False)]
+
+    def _acted(self, recipe: Recipe, ref: Ref, run: Run | None) -> datetime | None:
+        """Say when the recipe last began to act on a subject, before the run at hand."""
+        for one in runs.find(self.tx, recipe=recipe.id, subject=ref, limit=_RUNS_LOOKED_AT):
+            other = run is None or (one.id != run.id and one.started_at <= run.started_at)
+            # What it did in shadow does not count once it acts.
+            if other and one.part == "steps" and one.once.startswith("shadow|") is not recipe.acts:
+                return one.started_at
+        return None
+
+    def _belonging(
+        self, recipe: Recipe, one: Belonging, subject: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Show who belongs to a subject; `others` gives those through whom they are found.
+
+        An account or a contact is shown with what its counterparts know, in the order in which the recipe names their connections.
+        """
+        text = (others[one.of] if one.of else subject).get(one.field)
+        if text is None and one.otherwise:
+            text = others[one.otherwise].get(one.field)
+        if not isinstance(text, str):
+            return blank(one.kind)
+        ref = Ref.parse(text)
+        if one.kind in MATCHED_KINDS:
+            return self.same.shown(ref, one.kind, tuple(recipe.use.values()), blank)
+        return self.entity(ref) or blank(one.kind)

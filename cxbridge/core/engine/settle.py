@@ -9,15 +9,16 @@ import msgspec
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Action, Findable, Keyed, Receipt
-from cxbridge.core.engine import guard
+from cxbridge.core.engine import asking, consent, failing, guard, reaching
+from cxbridge.core.engine.advancing import SKIPPED, noted, skipped, with_result
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.scope import Scopes
-from cxbridge.core.engine.steps import SKIPPED, Stepper, with_result
+from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.errors import CxbridgeError, PluginError, RateLimited, Retryable, VendorError
-from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Ref, Run, StoredReceipt
+from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES, Delivery, Ref, Run, StoredReceipt
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.schema import Retry
-from cxbridge.core.store import Store, Tx, links, outbox, receipts, runs, state
+from cxbridge.core.store import Store, Tx, approvals, links, outbox, planning, receipts, runs, state
 
 
 @dataclass(slots=True)
@@ -81,11 +82,13 @@ class Settler:
             }
             current = runs.get(tx, run.id) or run
             current = with_result(current, delivery.step, told)
-            if current.state == "failed":
-                # A sibling is a dead letter: what was planned beside it is still done, but nothing new begins.
+            if current.state not in ACTIVE_RUNS:
+                # It is over, or a sibling is a dead letter: what was planned beside it is still done, but nothing new begins.
                 runs.save(tx, current)
             else:
-                self._advance(tx, current, recipe, result)
+                self.move(tx, current, recipe, result)
+            if recipe is not None and asking.is_message(delivery) and delivery.action == asking.ASK:
+                self._close(tx, delivery, current, recipe, result)
             self.probe("push.recorded")
         self.probe("push.settled")
         result.confirmed += 1
@@ -93,8 +96,16 @@ class Settler:
         if self.on_settled:
             self.on_settled(settled, receipt)
 
-    def _advance(self, tx: Tx, run: Run, recipe: Recipe | None, result: Pushed) -> None:
-        """Move a run on inside the commit that settled its delivery, and wake the one queued behind it when it ends."""
+    def _close(self, tx: Tx, delivery: Delivery, run: Run, recipe: Recipe, result: Pushed) -> None:
+        """Take the buttons away again from a question that was decided while it was being put."""
+        approval = approvals.of_step(tx, run.id, delivery.step.rpartition(".")[0])
+        if approval is not None and approval.state != "open":
+            closing = reaching.closing(self.stepper, Scopes(tx, self.clock.now()), recipe, run, approval)
+            outbox.add(tx, closing)
+            result.connections |= {one.connection for one in closing}
+
+    def move(self, tx: Tx, run: Run, recipe: Recipe | None, result: Pushed) -> None:
+        """Move a run on inside the commit that settled its delivery or woke it, and then the one queued behind it when it ends."""
         if recipe is None:
             runs.save(tx, run)
             return
@@ -103,6 +114,7 @@ class Settler:
         advanced = self.stepper.advance(Scopes(tx, now), recipe, run, open_ones)
         runs.save(tx, advanced.run)
         outbox.add(tx, advanced.deliveries)
+        advanced.keep(tx, now)
         for link in advanced.links:
             links.ensure(tx, link)
         result.connections |= {one.connection for one in advanced.deliveries}
@@ -113,7 +125,7 @@ class Settler:
         for waiting in runs.active_for(tx, ended.recipe, ended.part, ended.key):
             if waiting.state == "waiting" and waiting.wake_at is None:
                 its = self.recipe_of(waiting) or recipe
-                self._advance(tx, msgspec.structs.replace(waiting, state="running", reason=""), its, result)
+                self.move(tx, msgspec.structs.replace(waiting, state="running", reason=""), its, result)
                 return
 
     def again(self, delivery: Delivery, retry: Retry, error: Retryable, result: Pushed) -> None:
@@ -128,6 +140,8 @@ class Settler:
         if error.retry_at is not None:
             later = error.retry_at if limited else max(later, error.retry_at)
         with self.store.write() as tx:
+            # It certainly reached nobody, and is judged anew before it is sent again.
+            consent.take_back(tx, delivery)
             outbox.update(
                 tx,
                 msgspec.structs.replace(
@@ -140,6 +154,8 @@ class Settler:
         now = self.clock.now()
         back = "unknown" if delivery.state == "unknown" else "planned"
         with self.store.write() as tx:
+            if back == "planned":
+                consent.take_back(tx, delivery)
             outbox.update(
                 tx, msgspec.structs.replace(delivery, state=back, error=told_of(error), error_code="unauthorized")
             )
@@ -158,12 +174,17 @@ class Settler:
         dead = msgspec.structs.replace(delivery, state="dead", settled_at=now, error=told, error_code=code)
         with self.store.write() as tx:
             outbox.update(tx, dead)
+            if code != "unknown_outcome":
+                consent.take_back(tx, dead)
             run = runs.get(tx, delivery.run)
             recipe = self.recipe_of(run) if run else None
             then = recipe.on_error.then if recipe else "quarantine"
-            if run is not None and then == "skip" and recipe is not None:
-                self._advance(tx, with_result(run, delivery.step, SKIPPED), recipe, result)
-            elif run is not None:
+            if run is None or run.state not in ACTIVE_RUNS or asking.is_courtesy(dead) or failing.is_notice(dead):
+                # The run is over, or does well without: the dead letter is there to be seen, and that is all.
+                pass
+            elif then == "skip" and recipe is not None:
+                self.move(tx, with_result(run, delivery.step, SKIPPED), recipe, result)
+            else:
                 runs.save(
                     tx,
                     msgspec.structs.replace(
@@ -172,10 +193,21 @@ class Settler:
                 )
                 if recipe is not None and then == "halt":
                     guard.halt_in(tx, recipe, f"step {delivery.step} failed: {told}", now)
+            if run is not None and recipe is not None and not failing.is_notice(dead):
+                self._tell(tx, run, recipe, f"step {delivery.step}: {told}", result)
         result.dead += 1
         result.settled.append((dead, None))
         if self.on_settled:
             self.on_settled(dead, None)
+
+    def _tell(self, tx: Tx, run: Run, recipe: Recipe, reason: str, result: Pushed) -> None:
+        """Tell people of a dead letter, where the recipe says whom."""
+        notice = failing.notice(self.stepper, Scopes(tx, self.clock.now()), recipe, run, reason)
+        if notice is not None:
+            outbox.add(tx, notice.deliveries)
+            result.connections |= {one.connection for one in notice.deliveries}
+            for name, value in notice.kept.items():
+                state.meta_set(tx, name, value)
 
     def doubt(
         self, delivery: Delivery, told: str, action: Action | None = None, retry: Retry | None = None
@@ -227,6 +259,27 @@ class Settler:
         )
         result.retried += 1
 
+    def leave_out(
+        self, tx: Tx, delivery: Delivery, run: Run, recipe: Recipe, refused: consent.Refusal, result: Pushed
+    ) -> None:
+        """Give up a delivery that must not reach whom it would reach; the run goes on without, in the commit that found out."""
+        now = self.clock.now()
+        gone = msgspec.structs.replace(
+            delivery, state="cancelled", settled_at=now, error=refused.told, error_code="left_out"
+        )
+        outbox.update(tx, gone)
+        consent.take_back(tx, gone)
+        planning.tally(tx, recipe.id, refused.reason, at=now, ref=run.subject)
+        current = noted(runs.get(tx, run.id) or run, f"{delivery.step}: {refused.told}")
+        step = next((one for one in recipe.part(run.part) if one.id == delivery.step), None)
+        if step is not None and run.part == "steps":
+            current = with_result(current, step.id, skipped(step, refused.told))
+        if current.state in ACTIVE_RUNS:
+            self.move(tx, current, recipe, result)
+        else:
+            runs.save(tx, current)
+        result.settled.append((gone, None))
+
     def drop(self, delivery: Delivery) -> None:
         with self.store.write() as tx:
             outbox.update(tx, msgspec.structs.replace(delivery, state="cancelled", settled_at=self.clock.now()))
@@ -238,7 +291,8 @@ class Settler:
 
 
 def _stored(delivery: Delivery, receipt: Receipt, ref: Ref, now: datetime) -> list[StoredReceipt]:
-    created = delivery.target is None and receipt.changed
+    # What came into being may be what the receipt is about: a comment is written to a ticket, and is an entity of its own.
+    created = receipt.changed and (delivery.target is None or f"{ref.stream}/{ref.key}" in receipt.made)
     rows = [
         StoredReceipt(
             delivery=delivery.id,

@@ -7,37 +7,34 @@ Reads the store, returns what is to be written (`Advance`), and calls no vendor.
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
-from cxbridge.core.connector import EnsureTicket, Inputs
+from cxbridge.core.engine import asking, consent, failing, reaching, repeating
+from cxbridge.core.engine.advancing import Advance, Fault, skipped, with_result
 from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.given import Given
+from cxbridge.core.engine.identity_views import resumed, translated, waiting
+from cxbridge.core.engine.inputs import fitted
+from cxbridge.core.engine.pausing import Unreached
 from cxbridge.core.engine.scope import Scope, Scopes, body_view
+from cxbridge.core.engine.targets import identity_of, target_of
 from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Link, Ref, Run, new_id
 from cxbridge.core.recipes.expressions import Escape, ExpressionError, Unmapped
-from cxbridge.core.recipes.model import NOUNS, RESULT_FIELDS, Recipe, Rendered, Step
+from cxbridge.core.recipes.model import RESULT_FIELDS, Recipe, Rendered, Step
+from cxbridge.core.recipes.nouns import NOUNS, VERB_KINDS
 from cxbridge.core.store import Tx, outbox, receipts
 
-_ESCAPES = {"plain": Escape.PLAIN, "html": Escape.HTML, "adf": Escape.ADF, "markdown": Escape.MARKDOWN}
-SKIPPED: Mapping[str, Any] = {**dict.fromkeys(RESULT_FIELDS), "skipped": True}
-
-
-@dataclass(slots=True)
-class Advance:
-    """What moving a run on gives: the run as it now is, deliveries for the outbox, links for the ledger."""
-
-    run: Run
-    deliveries: list[Delivery] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    # Step id → inputs, in order; what `plan` and the tests in recipe files show.
-    planned: list[tuple[str, Delivery]] = field(default_factory=list)
-
-
-class Fault(Exception):  # not an error for users: it becomes the reason a run ends with
-    """A step cannot be planned; the text says why in words."""
+_ESCAPES = {
+    "plain": Escape.PLAIN,
+    "html": Escape.HTML,
+    "adf": Escape.ADF,
+    "markdown": Escape.MARKDOWN,
+    "slack": Escape.SLACK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +44,20 @@ class Stepper:
     connections: Mapping[str, Connection]
     key: bytes
     simulate: bool = False
+    # How long nobody is asked again, where neither step nor recipe says.
+    quarantine: timedelta = consent.QUARANTINE
 
     def advance(self, scopes: Scopes, recipe: Recipe, run: Run, open_deliveries: Sequence[Delivery] = ()) -> Advance:
         """Go on until deliveries are needed, a value is held back, or the run ends.
 
-        `open_deliveries` are those of the current step; while one is open nothing moves.
+        `open_deliveries` are those of the current step; while one is open nothing moves. The messages of a question are no such
+        ones: nothing waits for them.
         """
-        result = Advance(run)
-        if any(one.state in OPEN_DELIVERIES for one in open_deliveries):
-            return result
+        # What texts are judged to be on the way is kept in this table, which goes along with the run's context.
+        judged = dict(run.context.get("judged", {}))
+        result = Advance(resumed(msgspec.structs.replace(run, context={**run.context, "judged": judged})))
+        if any(one.state in OPEN_DELIVERIES and not asking.is_message(one) for one in open_deliveries):
+            return Advance(run)
         try:
             if run.part.startswith("follow:"):
                 self._follow(scopes, recipe, result)
@@ -64,30 +66,51 @@ class Stepper:
             else:
                 self._steps(scopes, recipe, result)
         except Unmapped as held:
-            result.run = msgspec.structs.replace(result.run, state="held", reason=str(held))
-        except (Fault, ExpressionError) as fault:
+            result.run = msgspec.structs.replace(
+                result.run, state="held", reason=str(held), context=waiting(result.run.context, held)
+            )
+        except (Fault, Unreached, ExpressionError) as fault:
             result.run = msgspec.structs.replace(
                 result.run, state="failed", reason=str(fault), ended_at=scopes.now, wake_at=None
             )
+            notice = failing.notice(self, scopes, recipe, result.run, str(fault))
+            if notice is not None:
+                result.deliveries += notice.deliveries
+                result.remembered |= notice.kept
+        if not judged:
+            context = {name: value for name, value in result.run.context.items() if name != "judged"}
+            result.run = msgspec.structs.replace(result.run, context=context)
         return result
+
+    def escape(self, connection: str, action: str) -> Escape:
+        """Say how texts are written by an action."""
+        found = self.connections.get(connection)
+        return _ESCAPES[found.actions[action].prose] if found and action in found.actions else Escape.PLAIN
 
     # -- the parts of a recipe -------------------------------------------------------------------------------------
 
     def _steps(self, scopes: Scopes, recipe: Recipe, result: Advance) -> None:
         while result.run.step < len(recipe.steps):
             step = recipe.steps[result.run.step]
-            if step.id not in result.run.results:
+            if step.id not in result.run.results or repeating.unfinished(result.run, step):
                 if step.do == "stop" and self._wanted(scopes, recipe, result.run, step):
-                    reason = step.inputs.render(self._scope(scopes, recipe, result.run), Escape.PLAIN).get("reason", "")
+                    reason = step.inputs.render(self.scope(scopes, recipe, result.run), Escape.PLAIN).get("reason", "")
                     result.run = msgspec.structs.replace(
                         result.run, state="stopped", reason=str(reason), ended_at=scopes.now
                     )
                     return
-                if not self._wanted(scopes, recipe, result.run, step):
-                    result.run = with_result(result.run, step.id, SKIPPED)
+                if step.id not in result.run.results and not self._wanted(scopes, recipe, result.run, step):
+                    result.run = with_result(result.run, step.id, skipped(step))
+                elif step.do in ("wait", "approve"):
+                    if not reaching.pause(self, scopes, recipe, result, step):
+                        return
+                elif step.for_each is not None:
+                    if not repeating.go_on(self, scopes, recipe, result, step):
+                        return
                 else:
                     deliveries = self._plan_step(scopes, recipe, result, step)
-                    if self._enqueue(scopes, recipe, result, deliveries):
+                    deliveries = reaching.allowed(self, scopes, recipe, result, step, deliveries)
+                    if self.enqueue(scopes, recipe, result, deliveries):
                         return
             result.run = msgspec.structs.replace(result.run, step=result.run.step + 1)
         self._finish(scopes, result)
@@ -100,16 +123,21 @@ class Stepper:
         while result.run.step < len(items):
             # The first batch goes alone: the rest is planned only when all of it was confirmed.
             batch = items[result.run.step : result.run.step + follow.batch]
-            scope = self._scope(scopes, recipe, result.run)
+            scope = self.scope(scopes, recipe, result.run)
             deliveries = []
             for offset, text in enumerate(batch):
                 ref = Ref.parse(text)
-                scope["item"] = scopes.entity(ref)
+                scope["item"] = scopes.shown(ref)
+                target = target_of(
+                    self.connections.get(follow.step.connection), result.run, follow.step, follow.trigger.noun, ref
+                )
+                index = result.run.step + offset
                 deliveries.append(
-                    self._delivery(scopes, recipe, result.run, follow.step, scope, ref, result.run.step + offset)
+                    self.delivery(scopes, recipe, result.run, follow.step, scope, target, index, item=text)
                 )
             result.run = msgspec.structs.replace(result.run, step=result.run.step + len(batch))
-            if self._enqueue(scopes, recipe, result, deliveries):
+            deliveries = reaching.allowed(self, scopes, recipe, result, follow.step, deliveries)
+            if self.enqueue(scopes, recipe, result, deliveries):
                 return
         self._finish(scopes, result)
 
@@ -126,22 +154,23 @@ class Stepper:
             connection=context["connection"],
             action=context["action"],
         )
-        delivery = self._delivery(scopes, recipe, result.run, step, {}, Ref.parse(context["target"]), 0)
+        delivery = self.delivery(scopes, recipe, result.run, step, {}, Ref.parse(context["target"]), 0)
         result.run = msgspec.structs.replace(result.run, step=1)
-        if not self._enqueue(scopes, recipe, result, [delivery]):
+        if not self.enqueue(scopes, recipe, result, [delivery]):
             self._finish(scopes, result)
 
     # -- one step --------------------------------------------------------------------------------------------------
 
     def _wanted(self, scopes: Scopes, recipe: Recipe, run: Run, step: Step) -> bool:
-        return step.condition is None or step.condition.holds(self._scope(scopes, recipe, run))
+        return step.condition is None or step.condition.holds(self.scope(scopes, recipe, run))
 
     def _plan_step(self, scopes: Scopes, recipe: Recipe, result: Advance, step: Step) -> list[Delivery]:
-        scope = self._scope(scopes, recipe, result.run)
+        scope = self.scope(scopes, recipe, result.run)
         if step.do == "link":
             return self._link(scopes, recipe, result, step, scope)
-        target = None if step.action.endswith(".ensure") else self._target(result.run, step)
-        return [self._delivery(scopes, recipe, result.run, step, scope, target, 0)]
+        noun = str(result.run.context.get("noun", recipe.noun))
+        target = target_of(self.connections.get(step.connection), result.run, step, noun)
+        return [self.delivery(scopes, recipe, result.run, step, scope, target, 0)]
 
     def _link(
         self, scopes: Scopes, recipe: Recipe, result: Advance, step: Step, scope: Mapping[str, Any]
@@ -169,7 +198,7 @@ class Stepper:
                 **face,
             }
             shown = Step(step.id, step.do, None, Rendered(inputs), "", here.connection, "link.ensure")
-            deliveries.append(self._delivery(scopes, recipe, result.run, shown, {}, here, index))
+            deliveries.append(self.delivery(scopes, recipe, result.run, shown, {}, here, index))
         return deliveries
 
     def _face(self, scopes: Scopes, run: Run, ref: Ref) -> dict[str, Any]:
@@ -189,17 +218,7 @@ class Stepper:
                 return {"key": receipt.source_key, "url": receipt.url, "title": ""}
         return {"key": ref.key, "url": None, "title": ""}
 
-    def _target(self, run: Run, step: Step) -> Ref:
-        """Find the entity a verb acts on: the subject where it lives there, else what an earlier step made there."""
-        if run.subject.connection == step.connection:
-            return run.subject
-        for told in reversed(list(run.results.values())):
-            text = told.get("id") if isinstance(told, Mapping) else None
-            if isinstance(text, str) and text.startswith(f"{step.connection}/"):
-                return Ref.parse(text)
-        raise Fault(f"step {step.id} has nothing to act on in {step.connection}: no earlier step gave an entity there")
-
-    def _delivery(
+    def delivery(
         self,
         scopes: Scopes,
         recipe: Recipe,
@@ -208,6 +227,8 @@ class Stepper:
         scope: Mapping[str, Any],
         target: Ref | None,
         index: int,
+        *,
+        item: str = "",
     ) -> Delivery:
         connection = self.connections.get(step.connection)
         action = connection.actions.get(step.action) if connection else None
@@ -216,12 +237,13 @@ class Stepper:
         if target is not None and target.connection != step.connection:
             raise Fault(f"step {step.id} would act on {target}, which is not in {step.connection}")
         # Links and syncs come as literals; only a recipe's own templates are rendered, for the destination's kind of text.
-        inputs = _compact(step.inputs.render(scope, _ESCAPES[action.prose]))
+        inputs = fitted(step.inputs.render(scope, _ESCAPES[action.prose]), action.inputs_type)
         try:
             typed = msgspec.convert(inputs, action.inputs_type)
-        except msgspec.ValidationError as error:
+            typed = translated(scopes.same, typed, step.connection, given="subject" in run.context)
+        except (msgspec.ValidationError, ValueError) as error:
             raise Fault(f"step {step.id}: {step.action} cannot take this: {error}") from error
-        marker = make_marker(self.key, *_identity(recipe, run, step, typed, index))
+        marker = make_marker(self.key, *identity_of(recipe, run, step, typed, index, item))
         return Delivery(
             id=new_id("dlv", scopes.now),
             run=run.id,
@@ -241,34 +263,39 @@ class Stepper:
 
     # -- ends ------------------------------------------------------------------------------------------------------
 
-    def _enqueue(self, scopes: Scopes, recipe: Recipe, result: Advance, deliveries: list[Delivery]) -> bool:
+    def enqueue(self, scopes: Scopes, recipe: Recipe, result: Advance, deliveries: list[Delivery]) -> bool:
         """Put deliveries into the outbox and stop here; or, when simulating, answer them and go on."""
         result.planned += [(one.step, one) for one in deliveries]
         if not deliveries:
             self._note(result, recipe, {})
             return False
-        if result.run.part == "steps":
-            seen = int(result.run.context.get("writes", 0)) + len(deliveries)
-            if seen > recipe.limits.writes_per_run:
-                raise Fault(
-                    f"stopped at limits.writes_per_run = {recipe.limits.writes_per_run}: this run would write {seen} times"
-                )
-            result.run = msgspec.structs.replace(result.run, context={**result.run.context, "writes": seen})
+        self.count(recipe, result, len(deliveries))
         if not self.simulate:
             result.deliveries += deliveries
             result.run = msgspec.structs.replace(result.run, state="running")
             return True
         for one in deliveries:
             result.deliveries.append(msgspec.structs.replace(one, state="shadow", settled_at=scopes.now))
-            result.run = with_result(result.run, one.step, self._likely(scopes, one))
+            result.run = with_result(result.run, one.step, self.likely(scopes, one))
         return False
+
+    def count(self, recipe: Recipe, result: Advance, number: int) -> None:
+        """Count the run's writes; a run that would write too often is failed."""
+        if result.run.part != "steps":
+            return
+        seen = int(result.run.context.get("writes", 0)) + number
+        if seen > recipe.limits.writes_per_run:
+            raise Fault(
+                f"stopped at limits.writes_per_run = {recipe.limits.writes_per_run}: this run would write {seen} times"
+            )
+        result.run = msgspec.structs.replace(result.run, context={**result.run.context, "writes": seen})
 
     def _note(self, result: Advance, recipe: Recipe, told: Mapping[str, Any]) -> None:
         step = recipe.steps[result.run.step] if result.run.part == "steps" else None
         if step is not None:
             result.run = with_result(result.run, step.id, {**dict.fromkeys(RESULT_FIELDS), **told})
 
-    def _likely(self, scopes: Scopes, delivery: Delivery) -> Mapping[str, Any]:
+    def likely(self, scopes: Scopes, delivery: Delivery) -> Mapping[str, Any]:
         """Guess what the vendor would answer; words in guillemets stand for what only it can give."""
         if delivery.target is not None:
             entity = scopes.entity(delivery.target) or {}
@@ -280,7 +307,7 @@ class Stepper:
             }
         noun = delivery.action.split(".", 1)[0]
         connection = self.connections[delivery.connection]
-        stream = connection.stream_of_kind(NOUNS.get(noun, noun)) or noun
+        stream = connection.stream_of_kind(VERB_KINDS.get(noun, noun)) or noun
         return {
             **dict.fromkeys(RESULT_FIELDS),
             "id": f"{delivery.connection}/{stream}/new-{delivery.marker[-8:]}",
@@ -289,9 +316,11 @@ class Stepper:
         }
 
     def _finish(self, scopes: Scopes, result: Advance) -> None:
-        result.run = msgspec.structs.replace(result.run, state="done", reason="", ended_at=scopes.now, wake_at=None)
+        # What was overruled stays with the run: somebody will ask why their value went back.
+        told = str(result.run.context.get("told", ""))
+        result.run = msgspec.structs.replace(result.run, state="done", reason=told, ended_at=scopes.now, wake_at=None)
 
-    def _scope(self, scopes: Scopes, recipe: Recipe, run: Run) -> Scope:
+    def scope(self, scopes: Scopes, recipe: Recipe, run: Run) -> Scope:
         noun = str(run.context.get("noun", recipe.noun))
         # A subject that was given by hand (a test in the recipe file) is not in the store.
         subject = run.context.get("subject") or scopes.entity(run.subject)
@@ -307,27 +336,12 @@ class Stepper:
             before=before,
             event=run.context.get("event"),
             results=run.results,
+            span=run.context.get("span"),
+            run=run,
+            judged=run.context.get("judged"),
         )
-        for name in ("account", "contact", "assignee"):
-            if name in run.context:
-                scope[name] = run.context[name]
-        return scope
-
-
-def with_result(run: Run, step: str, told: Mapping[str, Any]) -> Run:
-    """Keep what a step gave. A step with several deliveries keeps the first one's answer."""
-    if step in run.results:
-        return run
-    return msgspec.structs.replace(run, results={**run.results, step: dict(told)})
-
-
-def _identity(recipe: Recipe, run: Run, step: Step, inputs: Inputs, index: int) -> tuple[str, ...]:
-    """Say what makes a write the same write: for `ensure` the thing that is meant, for everything else this run's own act."""
-    if isinstance(inputs, EnsureTicket):
-        if inputs.same_as:
-            return ("same", step.connection, step.action, inputs.same_as)
-        return ("ensure", recipe.id, step.id, step.connection, step.action, run.key)
-    return (recipe.id, run.part, run.once, step.id, str(index))
+        given = run.context.get("given")
+        return given.in_place_of(scope) if isinstance(given, Given) else scope
 
 
 def make_marker(key: bytes, *parts: str) -> str:
@@ -339,26 +353,3 @@ def make_marker(key: bytes, *parts: str) -> str:
 def open_of_step(tx: Tx, run: Run) -> list[Delivery]:
     """Read the deliveries of a run that are not settled yet."""
     return [one for one in outbox.of_run(tx, run.id) if one.state in OPEN_DELIVERIES]
-
-
-def _compact(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop what is empty, so that an input left blank by a template counts as not given."""
-    return {name: value for name, value in inputs.items() if value is not None and value != ""}
-
-
-def started(
-    recipe: Recipe, part: str, key: str, once: str, subject: Ref, now: datetime, hops: int, context: Mapping[str, Any]
-) -> Run:
-    """Make a new run, not stored yet."""
-    return Run(
-        id=new_id("run", now),
-        recipe=recipe.id,
-        version=recipe.version,
-        part=part,
-        key=key,
-        once=once,
-        subject=subject,
-        context=context,
-        hops=hops,
-        started_at=now,
-    )

@@ -12,6 +12,7 @@ from cxbridge.core.canonical import Entity
 from cxbridge.core.engine.scope import body_view
 from cxbridge.core.ledger import Change, Ref, StoredReceipt
 from cxbridge.core.recipes.decide import changed_fields
+from cxbridge.core.recipes.model import Trigger
 from cxbridge.core.store import Tx, changes, receipts
 
 # What a platform counts or stamps by itself when another field is written: no receipt can name it, and it is no news.
@@ -49,6 +50,8 @@ class Subject:
     before: Mapping[str, Any] | None = None
     before_body: bytes | None = None
     fields: frozenset[str] = frozenset()
+    # The number of the first of these changes.
+    since: int = 0
     own: frozenset[str] = frozenset()
     writers: frozenset[str] = frozenset()
     hops: int = 0
@@ -89,6 +92,7 @@ def subjects(tx: Tx, batch: Sequence[Change], cares: Callable[[str, str], bool])
             kind=last.kind,
             op="deleted" if last.op == "deleted" else first.op,
             seq=last.seq,
+            since=first.seq,
             at=last.at,
             after=after,
             before=before,
@@ -106,12 +110,14 @@ def _explained(
     """Tell which of the changed fields show just what we wrote, and by which receipts."""
     own: set[str] = set()
     told: list[StoredReceipt] = []
+    ours = op == "created" and any(receipt.role == "made" for receipt in written)
     for receipt in written:
         if receipt.seen_seq is not None and receipt.seen_seq != seq:
             continue
-        if op == "created":
+        if op == "created" and (receipt.role == "made" or not ours):
             shown = fields if receipt.role == "made" else set()
         else:
+            # What we made may be met first with what we wrote to it afterwards.
             shown = {name for name, value in receipt.wrote.items() if name in fields and same(value, after.get(name))}
         if shown:
             own |= shown
@@ -128,3 +134,18 @@ def same(written: Any, shown: Any) -> bool:
     if isinstance(written, str) and isinstance(shown, str):
         return written.strip() == shown.strip()
     return bool(written == shown)
+
+
+def fires(trigger: Trigger, subject: Subject) -> bool:
+    """Whether a trigger is about what happened to an entity; what we wrote ourselves starts nothing."""
+    if trigger.event is None or trigger.kind != subject.kind or trigger.connection != subject.ref.connection:
+        return False
+    if trigger.event == "changed":
+        if subject.op == "deleted":
+            return False
+    elif trigger.event != subject.op:
+        return False
+    if not trigger.fields or subject.op == "created":
+        return True
+    others = subject.fields - subject.own
+    return any(name.split(".", 1)[0] in others for name in trigger.fields)

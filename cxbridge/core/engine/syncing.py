@@ -1,30 +1,43 @@
-"""Fields kept in step on both sides of a link: what the owner says, and the run that gives it to the other side; writes nothing.
+"""What holds for the life of a link: fields kept in step, comments carried over, as runs that do so; writes nothing.
 
 Which value is wanted depends on the owner's side alone, so it makes no difference which side moved, or whether it was an echo:
-the same question has the same answer until both sides agree.
+the same question has the same answer until both sides agree. A comment is carried over once, and never one that we wrote: told by
+its receipt, by the marker it carries, and, while the answer to our own write is still on its way, by its words.
 """
 
-from collections.abc import Iterator, Mapping
+import html
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from cxbridge.core.engine.advancing import started
 from cxbridge.core.engine.scope import Scopes
-from cxbridge.core.engine.steps import started
 from cxbridge.core.engine.subjects import Subject
 from cxbridge.core.ledger import Ref, Run
 from cxbridge.core.recipes.decide import join_values, mapped, read_path
-from cxbridge.core.recipes.expressions import Unmapped
-from cxbridge.core.recipes.model import Recipe, Sync, SyncField
+from cxbridge.core.recipes.expressions import Escape, ExpressionError, Unmapped
+from cxbridge.core.recipes.model import Recipe, Sync, SyncComment, SyncField
+from cxbridge.core.store import outbox
+
+_TAG = re.compile(r"<[^<>]{1,500}>")
+_WORD = re.compile(r"\w+")
 
 
-def sync_runs(scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str) -> Iterator[Run]:
+EscapeOf = Callable[[str, str], Escape]
+
+
+def sync_runs(scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str, escape_of: EscapeOf) -> Iterator[Run]:
     """Make a run, not stored yet, for every field of a link that the subject's change may have put out of step.
 
     A run whose value no map knows comes as held, with the reason. One that changes nothing is ended as done: it tells the
-    planner that an earlier one of its key has no cause any more.
+    planner that an earlier one of its key has no cause any more. `escape_of(connection, action)` says how texts are written there.
     """
     if subject.op == "deleted":
+        return
+    if subject.kind == "comment":
+        yield from _comment_runs(scopes, recipe, subject, prefix, escape_of)
         return
     for sync in recipe.syncs:
         if subject.ref.connection not in (sync.left_connection, sync.right_connection):
@@ -72,8 +85,98 @@ def _field_run(
     inputs: dict[str, Any] = {other_path[0]: wanted}
     if other_path[0] == "custom":
         inputs = {"custom": {other_path[1]: wanted}}
-    context = {"connection": field.connection, "action": field.action, "target": str(other), "inputs": inputs}
+    context: dict[str, Any] = {
+        "connection": field.connection,
+        "action": field.action,
+        "target": str(other),
+        "inputs": inputs,
+    }
+    if subject.ref == other and not subject.echo and other_path[0] in subject.fields:
+        # Somebody set it on the side that does not own it: they are told why it went back.
+        context["told"] = (
+            f"{'.'.join(other_path)} was set to {read_path(subject.after, other_path)!r} there; the {field.owner} side owns it "
+            f"and says {wanted!r}"
+        )
     return msgspec.structs.replace(run, context=context)
+
+
+def _comment_runs(scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str, escape_of: EscapeOf) -> Iterator[Run]:
+    """Make a run for every linked entity that a new comment is to be carried over to."""
+    comment = subject.after
+    if subject.op != "created" or subject.echo or not isinstance(comment.get("ticket"), str):
+        return
+    home = Ref.parse(comment["ticket"])
+    for sync in recipe.syncs:
+        side = _side_of(sync, home)
+        rules = [one for one in sync.comments if one.source == side]
+        if not rules or _ours(scopes, comment, home):
+            continue
+        for link in scopes.links_of(home, sync.relation):
+            other = link.right if side == "left" else link.left
+            run = _comment_run(scopes, recipe, rules, subject, other, prefix, escape_of)
+            if run is not None:
+                yield run
+
+
+def _side_of(sync: Sync, home: Ref) -> str:
+    return "left" if home.connection == sync.left_connection else "right"
+
+
+def _comment_run(
+    scopes: Scopes,
+    recipe: Recipe,
+    rules: Sequence[SyncComment],
+    subject: Subject,
+    other: Ref,
+    prefix: str,
+    escape_of: EscapeOf,
+) -> Run | None:
+    """Make the run of the first rule whose condition holds; None where none does."""
+    scope = scopes.build(
+        recipe,
+        "comment",
+        subject.after,
+        event={"type": "comment.created", "at": subject.at},
+        item=scopes.entity(other),
+    )
+    for rule in rules:
+        run = started(
+            recipe,
+            f"sync:{rule.name}",
+            str(other),
+            f"{prefix}{subject.ref}>{other}",
+            subject.ref,
+            scopes.now,
+            subject.hops,
+            {},
+        )
+        try:
+            if rule.condition is not None and not rule.condition.holds(scope):
+                continue
+            inputs = rule.inputs.render(scope, escape_of(rule.connection, rule.action))
+        except (ExpressionError, Unmapped) as error:
+            return msgspec.structs.replace(run, state="failed", reason=str(error), ended_at=scopes.now)
+        context = {"connection": rule.connection, "action": rule.action, "target": str(other), "inputs": inputs}
+        return msgspec.structs.replace(run, context=context)
+    return None
+
+
+def _ours(scopes: Scopes, comment: Mapping[str, Any], home: Ref) -> bool:
+    """Whether we wrote a comment whose receipt is not there yet."""
+    if str(comment.get("marker") or "").startswith("cxb:"):
+        return True
+    said = words(str(comment.get("body_text") or ""))
+    return any(
+        said and said == words(str(text))
+        for one in outbox.under_way(scopes.tx, home)
+        for text in (one.inputs.get("body"), one.inputs.get("note"))
+        if text
+    )
+
+
+def words(text: str) -> str:
+    """Take from a text what platforms change when they keep it: mark-up, entities, blanks, letters' case."""
+    return " ".join(_WORD.findall(html.unescape(_TAG.sub(" ", text)).casefold()))
 
 
 def _present(entity: Mapping[str, Any], path: tuple[str, ...]) -> tuple[Any, ...]:

@@ -1,21 +1,36 @@
 """The tests that stand in recipe files: each is played against an empty world and compared with what it expects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from cxbridge.core.canonical import KINDS, AnyEntity
+from cxbridge.core.canonical import KINDS, AnyEntity, Sentiment
 from cxbridge.core.clock import Clock, from_iso
+from cxbridge.core.engine.advancing import Advance, started
 from cxbridge.core.engine.connections import Connection
-from cxbridge.core.engine.scope import Scopes, blank
-from cxbridge.core.engine.steps import Advance, Stepper, started
+from cxbridge.core.engine.given import Given, SaidSo
+from cxbridge.core.engine.scope import Scopes, blank, unknown
+from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.ledger import Delivery, Ref, view
 from cxbridge.core.recipes.decide import judge
-from cxbridge.core.recipes.model import BELONGINGS, NOUNS, Recipe
+from cxbridge.core.recipes.model import Recipe
+from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS
 from cxbridge.core.recipes.schema import TestCase
+from cxbridge.core.recipes.surroundings import window_of
 from cxbridge.core.store import Store
+
+# What a record must have and a test need not give; any other such text is empty.
+_STAND_INS: Mapping[str, str] = {"visibility": "internal", "kind": "csat", "account": "given/account"}
+_COUNTED: Mapping[str, tuple[str, ...]] = {
+    "issues": ("issue.ensure", "ticket.ensure"),
+    "comments": ("comment.add_once",),
+    "tasks": ("task.ensure",),
+    "messages": ("message.notify_once", "message.reply_once"),
+    "invitations": ("survey.invite_once",),
+    "touchpoints": ("timeline.add_once",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +57,63 @@ def _run_test(
     now = from_iso(case.at) if case.at else clock.now()
     trigger = recipe.triggers[0]
     ref = Ref(trigger.connection, "given", "1")
-    given = {**case.given}
-    subject = _given(given.get(recipe.noun, {}), NOUNS[recipe.noun], ref)
-    context: dict[str, Any] = {
-        "noun": recipe.noun,
-        "subject": subject,
-        "before": None,
-        "event": {"type": f"{recipe.noun}.updated", "at": now, "trigger": trigger.id},
-    }
-    for name, (_, kind) in BELONGINGS.get(NOUNS[recipe.noun], {}).items():
-        context[name] = (
-            _given(given[name], kind, Ref(trigger.connection, "given", name)) if name in given else blank(kind)
-        )
-    if "before" in given:
-        context["before"] = _given(given["before"], NOUNS[recipe.noun], ref)
+    subject = _given(case.given.get(recipe.noun, {}), NOUNS[recipe.noun], ref)
+    before = case.given.get("before")
+    shown_before = _given(before, NOUNS[recipe.noun], ref) if before is not None else None
+    event = {"type": f"{recipe.noun}.updated", "at": now, "trigger": trigger.id}
+    world = _world(recipe, case.given, trigger.connection)
+    judged: dict[str, Any] = {}
     with store.read() as tx:
         scopes = Scopes(tx, now)
-        scope = scopes.build(recipe, recipe.noun, subject, before=context["before"], event=context["event"])
-        scope.update({name: context[name] for name in BELONGINGS.get(NOUNS[recipe.noun], {})})
-        verdict = judge(recipe, scope)
+        scope = scopes.build(recipe, recipe.noun, subject, before=shown_before, event=event, judged=judged)
+        verdict = judge(recipe, world.in_place_of(scope))
         advanced = None
         if verdict.acts:
+            context = {
+                "noun": recipe.noun,
+                "subject": subject,
+                "before": shown_before,
+                "event": event,
+                "given": world,
+                "judged": judged,
+            }
             run = started(recipe, "steps", str(ref), "test", ref, now, 0, context)
             advanced = Stepper(connections, b"test", simulate=True).advance(scopes, recipe, run)
     return _compare(case, verdict.stopped_at, verdict.error, advanced)
 
 
+def _world(recipe: Recipe, given: Mapping[str, Any], connection: str) -> Given:
+    """Put together what a test gives beside its subject; windows and judgements are its own, calendars the installation's."""
+    names = {
+        name: _given(given[name], one.kind, Ref(connection, "given", name)) if name in given else blank(one.kind)
+        for name, one in BELONGINGS.get(NOUNS[recipe.noun], {}).items()
+    }
+    said = msgspec.convert({"label": "unknown", "model": "given", **given.get("sentiment", {})}, Sentiment)
+    windows = tuple(window_of(one) for one in given.get("windows", ()))
+    linked = {
+        relation: [_linked(one, connection, number) for number, one in enumerate(several)]
+        for relation, several in given.get("linked", {}).items()
+    }
+    around = replace(recipe.around, windows=windows, judge=SaidSo(said))
+    return Given(recipe.noun, names, around, linked, given.get("history", {}))
+
+
+def _linked(values: Mapping[str, Any], connection: str, number: int) -> dict[str, Any]:
+    """A linked record of no particular kind: what is not given is empty."""
+    ref = Ref(connection, "given", f"linked-{number}")
+    return {**unknown(), "id": str(ref), "source": connection, "source_key": f"#{ref.key}", **values}
+
+
 def _given(values: Mapping[str, Any], kind: str, ref: Ref) -> dict[str, Any]:
-    required = {"source_id": ref.key, "name": "", "ticket": "", "visibility": "internal", "title": "", "kind": "csat"}
     struct = KINDS[kind]
-    whole = {name: required[name] for name in required if name in struct.__struct_fields__} | dict(values)
+    missing = {one.name: _STAND_INS.get(one.name, "") for one in msgspec.structs.fields(struct) if one.required}
+    whole = {**missing, "source_id": ref.key, **values}
     whole.setdefault("source_key", f"#{ref.key}")
     whole.setdefault("url", f"https://example.test/{ref.key}")
-    return view(ref, msgspec.convert({"entity": kind, **whole}, AnyEntity)) | {
-        name: value for name, value in values.items() if name == "id"
-    }
+    shown = view(ref, msgspec.convert({"entity": kind, **whole}, AnyEntity))
+    # A ref that names its connection stands as it is given.
+    full = {name: value for name, value in values.items() if name in struct.refs and str(value).count("/") > 1}
+    return shown | full | {name: value for name, value in values.items() if name == "id"}
 
 
 def _compare(case: TestCase, stopped_at: str, error: str, advanced: Advance | None) -> TestOutcome:
@@ -87,9 +124,8 @@ def _compare(case: TestCase, stopped_at: str, error: str, advanced: Advance | No
         told.append(f"the condition {stopped_at} failed: {error}")
     counts = {
         "writes": len(deliveries),
-        "issues": sum(one.action in ("issue.ensure", "ticket.ensure") for one in deliveries),
         "links": len(advanced.links) if advanced else 0,
-        "comments": sum(one.action == "comment.add_once" for one in deliveries),
+        **{name: sum(one.action in actions for one in deliveries) for name, actions in _COUNTED.items()},
         "echoes": 0,
     }
     for name, seen in counts.items():
@@ -109,7 +145,9 @@ def _compare(case: TestCase, stopped_at: str, error: str, advanced: Advance | No
     if expect.held is None and reason:
         told.append(reason)
     for step, inputs in expect.step.items():
-        told += _compare_inputs(step, inputs, next((one for one in deliveries if one.step == step), None))
+        # A question goes out under a name of its own.
+        names = (step, f"{step}.ask")
+        told += _compare_inputs(step, inputs, next((one for one in deliveries if one.step in names), None))
     return TestOutcome(case.name, ok=not told, told=tuple(told))
 
 

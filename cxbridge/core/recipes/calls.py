@@ -1,11 +1,12 @@
-"""How functions and filters are bound to their arguments, and those that see the expression, the scope or the time.
+"""How functions and filters are bound to their arguments, and those that see the expression but neither scope nor time.
 
-``changed`` and ``was`` need a path rather than its value, ``default`` and ``coalesce`` accept a missing one, ``map``
-and ``matches`` want constants, ``linked`` asks the engine, ``age`` reads the run's time. Nothing here reads a clock.
+``default`` and ``coalesce`` accept a missing value, ``map`` and ``matches`` want constants.
+
+    records      changed, was, crossed, linked, its       timing    ages, deadlines, windows, and times as people read them
+    judging      sentiment, language
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import nodes
@@ -17,33 +18,18 @@ from cxbridge.core.recipes.evaluation import (
     Frame,
     always,
     constant,
-    static_path,
 )
+from cxbridge.core.recipes.forms import Form
 from cxbridge.core.recipes.functions import Filter, Function, need_text
+from cxbridge.core.recipes.judging import JUDGING_FORMS
 from cxbridge.core.recipes.mistakes import ExpressionError, nearest
-from cxbridge.core.recipes.paths import Key, listed, path_text, step_into
+from cxbridge.core.recipes.paths import listed
 from cxbridge.core.recipes.patterns import Pattern
-from cxbridge.core.recipes.values import MISSING, PLAIN, Duration, equal, kind, moment, refuse_foreign
-
-LINKED = "_linked"
-"""The scope's key for the callable behind ``linked``; no recipe can name it, because it begins with ``_``.
-
-It is called with the record (a dict) and the relation, and gives the linked records as dicts.
-"""
-
+from cxbridge.core.recipes.records import RECORD_FORMS
+from cxbridge.core.recipes.timing import TIMING_FILTERS, TIMING_FORMS
+from cxbridge.core.recipes.values import MISSING, PLAIN, refuse_foreign
 
 _UNITS_PER_CALL = 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """A function or filter of the language that sees the expression: its parameters, and how it is built."""
-
-    parameters: tuple[str, ...]
-    build: Callable[[Builder, Any, list[nodes.Expr]], Eval]
-    least: int
-    variadic: bool = False
-
 
 _INSTEAD = {
     "format": "put texts together with `~`",
@@ -59,7 +45,11 @@ _INSTEAD = {
     "reverse": "use sort(true)",
     "len": "use length",
     "size": "use length",
-    "business_age()": "business time needs calendars, which are not there yet; use age(...)",
+    "contact()": "use its(record, 'contact')",
+    "account()": "use its(record, 'account')",
+    "owner()": "use its(record, 'owner')",
+    "time": "use clock",
+    "strftime": "use date(form)",
     "len()": "use size(...)",
     "default()": "use coalesce(...)",
     "range()": "a template can loop over a list only",
@@ -134,7 +124,7 @@ def _as_mistake(error: ValueError) -> ExpressionError:
 
 
 def _bind(
-    builder: Builder, node: nodes.Call | nodes.Filter, name: str, shape: Function | Filter | _Form
+    builder: Builder, node: nodes.Call | nodes.Filter, name: str, shape: Function | Filter | Form
 ) -> list[nodes.Expr]:
     """The argument nodes in the order of the parameters. Refuses what does not fit."""
     reading = builder.reading
@@ -190,90 +180,7 @@ def _map(builder: Builder, node: nodes.Filter, arguments: list[nodes.Expr]) -> E
     return builder.placed(node, run)
 
 
-# --- functions that see the expression, the scope or the time -----------------------------------------------
-
-
-def _field_of(builder: Builder, name: str, argument: nodes.Expr) -> tuple[Key, ...]:
-    parts = static_path(argument)
-    if parts is None or len(parts) == 1 or builder.is_loop_item(parts):
-        builder.reading.refuse(f"`{name}` needs a field", argument, f"for example {name}(ticket.priority)")
-    return parts
-
-
-def _before(frame: Frame, parts: tuple[Key, ...]) -> Any:
-    """The value a field had in the record before the change; None when it was not there, or nothing was."""
-    value = frame.scope.get("before")
-    for part in parts[1:]:
-        value = step_into(value, part)
-    if value is MISSING:
-        return None
-    refuse_foreign(value)
-    return value
-
-
-def _changed(builder: Builder, node: nodes.Call, arguments: list[nodes.Expr]) -> Eval:
-    parts = _field_of(builder, "changed", arguments[0])
-    now = builder.lenient(arguments[0])
-    builder.watched.append((f"was({path_text(parts)})", lambda frame: _before(frame, parts)))
-
-    def run(frame: Frame) -> bool:
-        value = now(frame)
-        value = None if value is MISSING else value
-        if frame.scope.get("before") is None:
-            return not (value is None or value == "" or (type(value) in (list, tuple, dict) and not value))
-        return not equal(value, _before(frame, parts), frame)
-
-    return builder.placed(node, run)
-
-
-def _was(builder: Builder, node: nodes.Call, arguments: list[nodes.Expr]) -> Eval:
-    parts = _field_of(builder, "was", arguments[0])
-    builder.lenient(arguments[0])  # for its path: the field must exist
-    run = builder.placed(node, lambda frame: _before(frame, parts))
-    builder.watched.append((builder.reading.text(node), run))
-    return run
-
-
-def _linked(builder: Builder, node: nodes.Call, arguments: list[nodes.Expr]) -> Eval:
-    relation = constant(arguments[1])
-    if type(relation) is not str:
-        builder.reading.refuse("`linked` needs the name of a relation in quotes", arguments[1])
-    entity = builder.build(arguments[0])
-
-    def run(frame: Frame) -> list[Any]:
-        subject = entity(frame)
-        if type(subject) is not dict:
-            raise ExpressionError(f"`linked` needs a whole record such as `ticket`, not {kind(subject)}")
-        look_up = frame.scope.get(LINKED)
-        if look_up is None:
-            raise ExpressionError("links cannot be looked up here")
-        found = list(look_up(subject, relation))
-        if any(type(record) is not dict for record in found):
-            raise ExpressionError("`linked` gave something that is not plain data")
-        return found
-
-    placed = builder.placed(node, run)
-    builder.watched.append((builder.reading.text(node), lambda frame: [_name_of(record) for record in placed(frame)]))
-    return placed
-
-
-def _name_of(record: dict[str, Any]) -> Any:
-    named = (record.get(key) for key in ("source_key", "source_id", "id"))
-    return next((name for name in named if type(name) is str), "?")
-
-
-def _age(builder: Builder, node: nodes.Call, arguments: list[nodes.Expr]) -> Eval:
-    time = builder.build(arguments[0])
-
-    def run(frame: Frame) -> Duration:
-        then = moment(time(frame), "age")
-        if "now" not in frame.scope:
-            raise ExpressionError("the time is not known here, so there is no age")
-        return Duration((moment(frame.scope["now"], "age") - then).total_seconds())
-
-    placed = builder.placed(node, run)
-    builder.watched.append((builder.reading.text(node), placed))
-    return placed
+# --- functions that see the expression ----------------------------------------------------------------------
 
 
 def _matches(builder: Builder, node: nodes.Call, arguments: list[nodes.Expr]) -> Eval:
@@ -304,18 +211,18 @@ def _coalesce(builder: Builder, _node: nodes.Call, arguments: list[nodes.Expr]) 
     return run
 
 
-_FILTER_FORMS: Mapping[str, _Form] = {
-    "default": _Form(("value", "boolean"), _default, 0),
-    "d": _Form(("value", "boolean"), _default, 0),
-    "map": _Form(("name",), _map, 1),
+_FILTER_FORMS: Mapping[str, Form] = {
+    "default": Form(("value", "boolean"), _default, 0),
+    "d": Form(("value", "boolean"), _default, 0),
+    "map": Form(("name",), _map, 1),
+    **TIMING_FILTERS,
 }
-_FUNCTION_FORMS: Mapping[str, _Form] = {
-    "changed": _Form(("field",), _changed, 1),
-    "was": _Form(("field",), _was, 1),
-    "linked": _Form(("record", "relation"), _linked, 2),
-    "age": _Form(("time",), _age, 1),
-    "matches": _Form(("text", "pattern"), _matches, 2),
-    "coalesce": _Form(("value",), _coalesce, 1, variadic=True),
+_FUNCTION_FORMS: Mapping[str, Form] = {
+    **RECORD_FORMS,
+    **TIMING_FORMS,
+    **JUDGING_FORMS,
+    "matches": Form(("text", "pattern"), _matches, 2),
+    "coalesce": Form(("value",), _coalesce, 1, variadic=True),
 }
 RESERVED_FUNCTIONS = frozenset(_FUNCTION_FORMS)
 RESERVED_FILTERS = frozenset(_FILTER_FORMS)

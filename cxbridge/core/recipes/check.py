@@ -7,11 +7,12 @@ its form was noted before, by `load`, and is muted: it causes no second problem 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from cxbridge.core.recipes.checks import cases, links, premises, steps, triggers
+from cxbridge.core.recipes.checks import cases, each, links, people, premises, steps, triggers
 from cxbridge.core.recipes.checks.draft import Draft
 from cxbridge.core.recipes.expressions import Language
 from cxbridge.core.recipes.model import Canary, Recipe
 from cxbridge.core.recipes.schema import RecipeFile
+from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.recipes.vocabulary import Offer, Setting, scope_of
 from cxbridge.core.toml import Problems
 
@@ -19,7 +20,8 @@ from cxbridge.core.toml import Problems
 class Checker:
     """Checks one file; `recipe()` gives the compiled recipe and notes problems.
 
-    `relations` are those that other recipes make. Without them, a relation that this recipe does not make is let pass.
+    `relations` are those that other recipes make, `kinds` what they join. Without them, a relation that this recipe does not
+    make is let pass.
     """
 
     def __init__(
@@ -30,6 +32,8 @@ class Checker:
         offers: Mapping[str, Offer],
         given: Mapping[str, Any],
         relations: Collection[str] | None = None,
+        around: Surroundings = Surroundings(),  # noqa: B008  # it is immutable
+        kinds: each.Kinds | None = None,
     ) -> None:
         self.name = name
         self.file = file
@@ -37,6 +41,8 @@ class Checker:
         self.offers = offers
         self.given = given
         self.relations = relations
+        self.around = around
+        self.kinds = kinds or {}
 
     def recipe(self, version: str) -> Recipe:
         """Check everything and compile. The recipe can run only if no problem was noted."""
@@ -62,6 +68,7 @@ class Checker:
         cases.cases(draft, noun)
         premises.check_entries(draft)
         premises.check_retry(draft)
+        people.check_notify(draft)
         return Recipe(
             id=self.name,
             path=draft.source.path,
@@ -85,11 +92,14 @@ class Checker:
             follows=follows,
             on_error=file.on_error,
             tests=tuple(file.test),
+            around=self.around,
         )
 
     def _draft(self) -> Draft:
         file, problems = self.file, self.problems
         maps = premises.value_maps(file, problems)
+        inputs = premises.inputs(self.name, file, problems, self.given, self.around)
+        bands = premises.bands(file, problems, inputs)
         own = links.relations_of(problems.source.value)
         all_known = self.relations is not None and links.relations_known(file)
         return Draft(
@@ -100,9 +110,11 @@ class Checker:
             given=self.given,
             relations=own.union(self.relations or ()) if all_known else None,
             maps=maps,
-            inputs=premises.inputs(self.name, file, problems, self.given),
+            inputs=inputs,
             roles=premises.roles(file, problems, self.offers),
-            language=Language(maps=maps),
+            language=Language(maps=maps, bands=bands, around=self.around),
+            kinds=self.kinds,
+            around=self.around,
             setting=Setting(
                 inputs=premises.input_types(file, problems),
                 triggers=tuple(triggers.id_of(table, index) for index, table in enumerate(file.trigger)),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cxbridge.core.canonical import PRIORITY_ORDER
-from cxbridge.core.recipes.expressions import ExpressionError, Unmapped
+from cxbridge.core.recipes.expressions import Condition, ExpressionError, Unmapped
 from cxbridge.core.recipes.functions import ValueMap
 from cxbridge.core.recipes.model import Canary, Recipe, SyncField
 
@@ -16,11 +16,20 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What `[when]` said: acts, or the name of the first condition that did not hold, or the error that one raised."""
+    """What `[when]` said: acts, or the name of the first condition that did not hold, or the error that one raised.
+
+    `window` names the window that a moment was found in by the condition that did not hold.
+    """
 
     acts: bool
     stopped_at: str = ""
     error: str = ""
+    window: str = ""
+
+    @property
+    def told(self) -> str:
+        """Where it stopped, as a tally says it."""
+        return f"{self.stopped_at} (window {self.window})" if self.window else self.stopped_at
 
 
 def judge(recipe: Recipe, scope: Mapping[str, Any]) -> Verdict:
@@ -28,10 +37,18 @@ def judge(recipe: Recipe, scope: Mapping[str, Any]) -> Verdict:
     for one in recipe.conditions:
         try:
             if not one.condition.holds(scope):
-                return Verdict(acts=False, stopped_at=one.name)
+                return Verdict(acts=False, stopped_at=one.name, window=_window_of(one.condition, scope))
         except (ExpressionError, Unmapped) as error:
             return Verdict(acts=False, stopped_at=one.name, error=str(error))
     return Verdict(acts=True)
+
+
+def _window_of(condition: Condition, scope: Mapping[str, Any]) -> str:
+    """Name the window that a condition found a moment in, if it asked for one."""
+    if not any(call.name == "in_window" for call in condition.calls):
+        return ""
+    seen = (value for leaf in condition.explain(scope) for value in leaf.values)
+    return next((str(value) for text, value in seen if text.startswith("in_window(") and value), "")
 
 
 def in_canary(canary: Canary, account: Mapping[str, Any] | None) -> bool:

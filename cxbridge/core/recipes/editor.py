@@ -8,6 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from cxbridge.core.actions import VERBS, Inputs
+from cxbridge.core.recipes.checks import people
 from cxbridge.core.recipes.checks.steps import CORE_STEPS
 from cxbridge.core.recipes.schema import RecipeFile
 
@@ -48,12 +49,22 @@ def schema(actions: Mapping[str, type[Inputs]] = VERBS) -> dict[str, Any]:
     del tables["Expect"]["properties"]["echoes"]
     tables["TestCase"]["properties"]["given"] = {
         "type": "object",
+        "properties": {
+            "windows": {"type": "array", "items": {"type": "object"}, "description": "The windows that there are."}
+        },
         "additionalProperties": {"type": "object"},
         "description": tables["TestCase"]["properties"]["given"]["description"],
     }
-    _, known = msgspec.json.schema_components(list(actions.values()), ref_template="#/$defs/{name}")
+    _, known = msgspec.json.schema_components(
+        [*actions.values(), *people.STEPS.values()], ref_template="#/$defs/{name}"
+    )
     tables |= {name: _or_template(inputs) for name, inputs in known.items()}
-    core = {name: {"type": "object", "required": list(inputs)} for name, inputs in CORE_STEPS.items()}
+    core: dict[str, dict[str, Any]] = {
+        name: {"$ref": f"#/$defs/{people.STEPS[name].__name__}"}
+        if name in people.STEPS
+        else {"type": "object", "required": list(inputs)}
+        for name, inputs in CORE_STEPS.items()
+    }
     for table, steps in (("Step", core), ("Follow", {})):
         verb = tables[table]["properties"]["do"]
         verb["pattern"] = "|".join((rf"^{_NAME}\.{_NAME}\.{_NAME}$", *(f"^{name}$" for name in steps)))

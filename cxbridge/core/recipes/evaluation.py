@@ -8,15 +8,17 @@ of nodes; work that grows with the data is charged to the frame's budget.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jinja2 import nodes
 
+from cxbridge.core.recipes.bands import Band
 from cxbridge.core.recipes.functions import DYNAMIC, Filter, Function, ValueMap
 from cxbridge.core.recipes.mistakes import ExpressionError
 from cxbridge.core.recipes.paths import Key, Path, follow, meant, path_text, step_into, why_missing
 from cxbridge.core.recipes.reading import Reading
+from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.recipes.values import BUDGET, MISSING, PLAIN, SEQUENCES, Budget, kind, refuse_foreign
 
 _YES_OR_NO: Mapping[type, str] = {
@@ -58,11 +60,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What expressions may name: functions, filters and value maps."""
+    """What expressions may name: functions, filters, value maps and bands; and the installation they stand in."""
 
     functions: Mapping[str, Function]
     filters: Mapping[str, Filter]
     maps: Mapping[str, ValueMap]
+    bands: Mapping[str, Band] = field(default_factory=dict)
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 BuildNode = Callable[["Builder", Any], Eval]
@@ -121,13 +125,14 @@ class Builder:
                 "compare it: `field == …`, or `field in [..., ...]` for several values",
             )
         run, reading = self.build(node), self.reading
-        lists = _called_name(node) in {"linked", *(n for n, f in self.vocabulary.functions.items() if f.lists_are_yes)}
+        called = _called_name(node)
+        lists = called in {"linked", *(n for n, f in self.vocabulary.functions.items() if f.lists_are_yes)}
 
         def judge(frame: Frame) -> bool:
             value = run(frame)
             if type(value) is bool:
                 return value
-            if lists and type(value) in SEQUENCES:
+            if (lists and type(value) in SEQUENCES) or (called == "in_window" and type(value) is str):
                 return bool(value)
             raise ExpressionError(
                 f"a condition must be yes or no, and this is {kind(value)}",

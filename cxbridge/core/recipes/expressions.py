@@ -14,16 +14,19 @@ from types import MappingProxyType
 from typing import Any
 
 from cxbridge.core.recipes.allowlist import Allowlist
-from cxbridge.core.recipes.calls import CALLS, LINKED, RESERVED_FILTERS, RESERVED_FUNCTIONS
+from cxbridge.core.recipes.bands import Band
+from cxbridge.core.recipes.calls import CALLS, RESERVED_FILTERS, RESERVED_FUNCTIONS
 from cxbridge.core.recipes.escaping import Escape
 from cxbridge.core.recipes.evaluation import Builder, Call, Frame, Vocabulary
 from cxbridge.core.recipes.explain import Leaf, explain, plan_leaves
 from cxbridge.core.recipes.filters import standard_filters
+from cxbridge.core.recipes.forms import AROUND, ITS, JUDGED, LINKED, MOVES
 from cxbridge.core.recipes.functions import DYNAMIC, Default, Filter, Function, ValueMap, standard_functions
 from cxbridge.core.recipes.mistakes import ExpressionError, Unmapped
 from cxbridge.core.recipes.operators import OPERATORS
 from cxbridge.core.recipes.paths import Path
 from cxbridge.core.recipes.reading import Reading
+from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.recipes.templates import Template
 from cxbridge.core.recipes.values import MISSING, Duration, parse_duration, spoken
 
@@ -33,7 +36,9 @@ __all__ = [
     # what a checker looks at
     "Path", "Call", "DYNAMIC",
     # what a recipe set and its plugins add
-    "Function", "Filter", "ValueMap", "Default", "LINKED",
+    "Function", "Filter", "ValueMap", "Default", "Band", "Surroundings",
+    # keys of the scope behind functions that ask the engine
+    "LINKED", "ITS", "MOVES", "JUDGED", "AROUND",
     # what comes out
     "Leaf", "Duration", "MISSING", "parse_duration", "spoken", "ExpressionError", "Unmapped",
 ]  # fmt: skip
@@ -92,11 +97,15 @@ class Language:
         functions: Mapping[str, Function] = _NOTHING,
         filters: Mapping[str, Filter] = _NOTHING,
         maps: Mapping[str, ValueMap] = _NOTHING,
+        bands: Mapping[str, Band] = _NOTHING,
+        around: Surroundings = Surroundings(),  # noqa: B008  # it is immutable
     ) -> None:
         own_functions, own_filters = standard_functions(), standard_filters()
         _check_names("function", functions, RESERVED_FUNCTIONS | own_functions.keys())
         _check_names("filter", filters, RESERVED_FILTERS | own_filters.keys())
-        self._vocabulary = Vocabulary(own_functions | dict(functions), own_filters | dict(filters), dict(maps))
+        self._vocabulary = Vocabulary(
+            own_functions | dict(functions), own_filters | dict(filters), dict(maps), dict(bands), around
+        )
         self._allowlist = Allowlist()
 
     def condition(self, source: str) -> Condition:

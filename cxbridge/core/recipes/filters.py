@@ -101,16 +101,15 @@ _DATE_PARTS: Mapping[str, Callable[[datetime], str]] = MappingProxyType(
         "b": lambda t: _MONTHS[t.month - 1][:3],
         "A": lambda t: _DAYS[t.weekday()],
         "a": lambda t: _DAYS[t.weekday()][:3],
-        "Z": lambda _: "UTC",
+        "Z": lambda t: t.tzname() or "UTC",
         "%": lambda _: "%",
     }
 )
-_ISO_DATE = "%Y-%m-%d"
 
 
-def _date(value: Any, layout: Any = _ISO_DATE) -> str:
-    _check_date(layout)
-    time = moment(value, "date")
+def date_text(time: datetime, layout: Any) -> str:
+    """A time in the form that a layout gives it, as its own zone's clocks read. Raises ExpressionError."""
+    check_date(layout)
     pieces = layout.split("%")
     # After splitting, a doubled % leaves an empty piece, and the piece after that is literal.
     done, index = [pieces[0]], 1
@@ -125,7 +124,18 @@ def _date(value: Any, layout: Any = _ISO_DATE) -> str:
     return "".join(done)
 
 
-def _check_date(layout: Any = _ISO_DATE) -> None:
+def day_text(time: datetime) -> str:
+    """A day as people write it: Wed 6 May 2026."""
+    return f"{_DAYS[time.weekday()][:3]} {time.day} {_MONTHS[time.month - 1][:3]} {time.year}"
+
+
+def clock_text(time: datetime) -> str:
+    """What a clock on the wall reads: 09:30."""
+    return f"{time.hour:02}:{time.minute:02}"
+
+
+def check_date(layout: Any) -> None:
+    """Refuse a layout that cannot be used, as far as it is known. Raises ExpressionError."""
     if layout is DYNAMIC:
         return
     if type(layout) is not str or len(layout) > 100:
@@ -259,7 +269,7 @@ def _list(budget: Budget, value: Any) -> list[Any]:
 
 
 def standard_filters() -> dict[str, Filter]:
-    """The filters of the language, but for ``default`` and ``map``, which need to see the expression itself."""
+    """The filters of the language, but for those that need to see the expression itself, or the surroundings."""
     length = Filter(size_of)
     return {
         "lower": Filter(changed_text("lower", str.lower), metered=True),
@@ -271,7 +281,6 @@ def standard_filters() -> dict[str, Filter]:
         "redact": Filter(_redact, ("kind",), metered=True, check=_check_redact),
         "join": Filter(_join, ("separator",), required=0, metered=True),
         "string": Filter(lambda budget, value: text_of(value, budget), metered=True),
-        "date": Filter(_date, ("form",), required=0, check=_check_date),
         "json": Filter(lambda budget, value: json_text(value, budget), metered=True),
         "round": Filter(_round, ("digits",), required=0),
         "int": Filter(_int, ("default",), required=0),

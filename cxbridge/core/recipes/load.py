@@ -10,11 +10,15 @@ import msgspec
 
 from cxbridge.core.errors import Problem, RecipeError
 from cxbridge.core.recipes.check import Checker
+from cxbridge.core.recipes.checks.each import Kinds, kinds_of
 from cxbridge.core.recipes.checks.links import relations_of
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.shape import shaped
+from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.recipes.vocabulary import Offer
 from cxbridge.core.toml import Placed, Problems, Source, nearest
+
+NOTHING_SPECIAL = Surroundings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +29,25 @@ class Loaded:
     errors: tuple[RecipeError, ...]
 
 
-def load_folder(folder: Path, offers: Mapping[str, Offer], inputs: Mapping[str, Mapping[str, Any]]) -> Loaded:
-    """Load every `*.toml` of a folder; `inputs` are this installation's values by recipe id."""
+def load_folder(
+    folder: Path,
+    offers: Mapping[str, Offer],
+    inputs: Mapping[str, Mapping[str, Any]],
+    around: Surroundings = NOTHING_SPECIAL,
+) -> Loaded:
+    """Load every `*.toml` of a folder; `inputs` are this installation's values by recipe id, `around` what else it has."""
     files = sorted(folder.glob("*.toml"))
     read = {file: _read(file) for file in files}
     # A recipe may rest on links that another one makes.
     relations = {
         relation for source in read.values() if isinstance(source, Source) for relation in relations_of(source.value)
     }
+    kinds = kinds_of(source.value for source in read.values() if isinstance(source, Source))
     recipes: list[Recipe] = []
     errors: list[RecipeError] = []
     for file, source in read.items():
         try:
-            recipes.append(_load(file.stem, source, offers, inputs.get(file.stem, {}), relations))
+            recipes.append(_load(file.stem, source, offers, inputs.get(file.stem, {}), relations, around, kinds))
         except RecipeError as error:
             errors.append(error)
     known = [file.stem for file in files]
@@ -49,22 +59,31 @@ def load_folder(folder: Path, offers: Mapping[str, Offer], inputs: Mapping[str, 
     return Loaded(tuple(recipes), tuple(errors))
 
 
-def load_file(file: Path, offers: Mapping[str, Offer], inputs: Mapping[str, Any]) -> Recipe:
+def load_file(
+    file: Path, offers: Mapping[str, Offer], inputs: Mapping[str, Any], around: Surroundings = NOTHING_SPECIAL
+) -> Recipe:
     """Load one file, without knowing the others of its folder.
 
     Raises:
         RecipeError: with every problem of the file, each with line and column.
     """
-    return _load(file.stem, _read(file), offers, inputs, None)
+    return _load(file.stem, _read(file), offers, inputs, None, around)
 
 
-def load_text(name: str, path: str, text: str, offers: Mapping[str, Offer], inputs: Mapping[str, Any]) -> Recipe:
+def load_text(
+    name: str,
+    path: str,
+    text: str,
+    offers: Mapping[str, Offer],
+    inputs: Mapping[str, Any],
+    around: Surroundings = NOTHING_SPECIAL,
+) -> Recipe:
     """Load a recipe from its text; what `load_file` does behind the file system.
 
     Raises:
         RecipeError: with every problem, each with line and column.
     """
-    return _load(name, Source.parse(path, text), offers, inputs, None)
+    return _load(name, Source.parse(path, text), offers, inputs, None, around)
 
 
 def version_of(text: str, inputs: Mapping[str, Any]) -> str:
@@ -79,12 +98,15 @@ def _load(
     offers: Mapping[str, Offer],
     inputs: Mapping[str, Any],
     relations: Collection[str] | None,
+    around: Surroundings,
+    kinds: Kinds | None = None,
 ) -> Recipe:
     if isinstance(source, Problem):
         raise RecipeError(source.path, [source])
     problems = Problems(source)
     file = shaped(problems)
-    recipe = Checker(name, file, problems, offers, inputs, relations).recipe(version_of(source.text, inputs))
+    checker = Checker(name, file, problems, offers, inputs, relations, around, kinds)
+    recipe = checker.recipe(version_of(source.text, inputs))
     if problems.found:
         raise RecipeError(source.path, problems.sorted())
     return recipe

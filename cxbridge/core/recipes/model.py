@@ -5,38 +5,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+import msgspec
+
 from cxbridge.core.recipes.expressions import Condition, Escape, Expression, Template
 from cxbridge.core.recipes.functions import ValueMap
+from cxbridge.core.recipes.nouns import NOUNS
 from cxbridge.core.recipes.schema import Limits, OnError, TestCase
+from cxbridge.core.recipes.surroundings import Surroundings
 
 Stage = Literal["draft", "shadow", "canary", "live", "paused"]
 Event = Literal["created", "updated", "changed", "deleted"]
 
-# What a recipe calls an entity → its canonical kind. A tracker's ticket is called an issue so that both can be spoken of at once.
-NOUNS: Mapping[str, str] = {
-    "ticket": "ticket",
-    "issue": "ticket",
-    "incident": "ticket",
-    "problem": "ticket",
-    "request": "ticket",
-    "comment": "comment",
-    "account": "account",
-    "contact": "contact",
-    "agent": "agent",
-    "feedback": "feedback",
-    "article": "article",
-}
-# Who belongs to a subject: name in scope → the field that holds the ref, and the kind it leads to.
-BELONGINGS: Mapping[str, Mapping[str, tuple[str, str]]] = {
-    "ticket": {
-        "account": ("account", "account"),
-        "contact": ("requester", "contact"),
-        "assignee": ("assignee", "agent"),
-    },
-    "comment": {"author": ("author", "contact")},
-    "contact": {"account": ("account", "account")},
-    "feedback": {"account": ("account", "account"), "contact": ("contact", "contact")},
-}
 # What a step leaves behind for the steps after it.
 RESULT_FIELDS = ("id", "source_key", "url", "version", "told", "changed")
 
@@ -111,9 +90,52 @@ def _fill(value: Any, scope: Mapping[str, Any], escape: Escape) -> Any:
     return value
 
 
+# What an `approve` step leaves behind, beside the fields of its form; and a `wait` step.
+APPROVAL_FIELDS = ("approved", "by", "at", "told")
+WAIT_FIELDS = ("until", "told")
+
+
+class FormInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """One field of an `approve` step's form. A choice is `of` a list, or of what an earlier step found (`from`)."""
+
+    type: Literal["choice", "text", "number"]
+    label: str = ""
+    of: list[Any] | None = None
+    from_: str | None = None
+    optional: bool = False
+    default: Any = None
+
+
+class ApproveInputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `with` table of an `approve` step, filled in. Times are lengths like `4h`; with `clock`, open time of that calendar."""
+
+    ask: str
+    ttl: str
+    to: str | None = None
+    quorum: int = 1
+    deputies: list[str] = []
+    deputies_after: str | None = None
+    clock: str | None = None
+    on_timeout: Literal["approve", "reject", "hold"] = "hold"
+    on_reject: Literal["stop", "continue"] = "stop"
+    form: dict[str, FormInput] = {}
+
+
+class WaitInputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"for_": "for"}):
+    """The `with` table of a `wait` step, filled in: a length of time, or a moment."""
+
+    for_: str | None = None
+    until: Any = None
+    clock: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. A core step (`link`, `stop`) has no role; an action names role, connection and `entity.verb`."""
+    """One step. A core step (`link`, `stop`) has no role; an action names role, connection and `entity.verb`.
+
+    `fields` are what its result holds. `purpose` says what a customer is contacted for, `quarantine` how long after any other such
+    contact that is left out. With `for_each` it is done once for each item of a list, `batch` of them at a time.
+    """
 
     id: str
     do: str
@@ -122,6 +144,11 @@ class Step:
     role: str = ""
     connection: str = ""
     action: str = ""
+    fields: tuple[str, ...] = RESULT_FIELDS
+    purpose: str | None = None
+    quarantine: timedelta | None = None
+    for_each: Expression | None = None
+    batch: int = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +167,18 @@ class SyncField:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncComment:
+    """Comments of one side (`source`) carried over to the other. `connection` and `action` write them there."""
+
+    name: str
+    source: Literal["left", "right"]
+    condition: Condition | None
+    inputs: Rendered
+    connection: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sync:
     """What holds for the life of a link of `relation`."""
 
@@ -148,11 +187,15 @@ class Sync:
     left_connection: str
     right_connection: str
     fields: tuple[SyncField, ...]
+    comments: tuple[SyncComment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """A second act on what is linked: one delivery per entity that `for_each` gives."""
+    """A second act on what is linked: one delivery per entity that `for_each` gives and whose `condition` holds.
+
+    With `once_per`, one at most per value of it and per entity that changed, for good.
+    """
 
     id: str
     trigger: Trigger
@@ -160,6 +203,8 @@ class Follow:
     for_each: Expression
     batch: int
     step: Step
+    condition: Condition | None = None
+    once_per: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +244,8 @@ class Recipe:
     on_error: OnError = field(default_factory=OnError)
     tests: tuple[TestCase, ...] = ()
     process: str = ""
+    # The calendars, windows and judge of the installation that it was loaded for.
+    around: Surroundings = field(default_factory=Surroundings)
 
     @property
     def acts(self) -> bool:

@@ -151,14 +151,15 @@ def _among(left: Eval, words: frozenset[str], *, wanted: bool) -> Eval:
 
 
 def _check_durations(builder: Builder, node: nodes.Compare) -> None:
-    """A text compared with age(...) must be a duration, which can be said before anything runs."""
+    """A text compared with age(...) or business_age(...) must be a duration, which can be said before anything runs."""
     sides = [node.expr, *(link.expr for link in node.ops)]
-    if not any(isinstance(side, nodes.Call) and getattr(side.node, "name", "") == "age" for side in sides):
+    called = {getattr(side.node, "name", "") for side in sides if isinstance(side, nodes.Call)}
+    if not called & {"age", "business_age"}:
         return
     for side in sides:
         if isinstance(side, nodes.Const) and type(side.value) is str:
             try:
-                parse_duration(side.value)
+                parse_duration(side.value, open="business_age" in called)
             except ExpressionError as error:
                 raise error.at(*builder.reading.span(side)) from None
 

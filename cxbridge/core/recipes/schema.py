@@ -24,7 +24,7 @@ def parse_duration(text: str) -> timedelta:
     """
     squeezed = text.replace(" ", "")
     if "business" in squeezed:
-        raise ValueError("business time needs calendars, which this version does not know yet: write it like 4h or 2d")
+        raise ValueError("business time counts by a calendar, and there is none here: write it like 4h or 2d")
     parts = _DURATION.findall(squeezed)
     if not parts or "".join(number + unit for number, unit in parts) != squeezed:
         raise ValueError(f"{text!r} is no duration: write it like 90s, 15m, 4h, 2d or 1d12h")
@@ -68,15 +68,16 @@ def _share(value: Any) -> Any:
 
 
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
+# As an interval, and it may be nothing at all.
+Length = Annotated[timedelta, BeforeValidator(_duration)]
 CatchUp = Annotated[Literal["none", "latest", "all"] | timedelta, BeforeValidator(_catch_up)]
 Share = Annotated[float, BeforeValidator(_share)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Words = Annotated[str, Field(min_length=1)]
 
 EVENTS = ("created", "updated", "changed", "deleted")
-# Verbs, steps and entities of the language that this version has no code for.
-PLANNED_STEPS = ("approve", "wait", "assign")
-PLANNED_NOUNS = ("task", "health", "survey", "response", "message", "timeline")
+# Steps of the language that this version has no code for.
+PLANNED_STEPS = ("assign",)
 
 
 class Table(BaseModel):
@@ -98,12 +99,22 @@ class Canary(Table):
 class Input(Table):
     """A value that an admin sets per installation, under [recipes.inputs.ID] in cxbridge.toml."""
 
-    planned_values = {"type": frozenset({"calendar", "secret"})}
+    planned_values = {"type": frozenset({"secret"})}
 
-    type: Literal["text", "number", "list", "duration", "choice"] = Field(description="What may be set.")
+    type: Literal["text", "number", "list", "duration", "choice", "calendar"] = Field(description="What may be set.")
     default: Any = Field(default=None, description="What holds where cxbridge.toml says nothing.")
     of: list[str] = Field(default=[], description="What can be chosen; for a choice only.")
     about: str = Field(default="", description="What it is for, in words for the admin.")
+
+
+class BandTable(Table):
+    """Two numbers with room between them, so that a value that wavers crosses once. Each may be {{ inputs.NAME }}."""
+
+    enter: float | int | str = Field(description="At this value, or beyond it, the band is crossed.")
+    leave: float | int | str = Field(description="It can be crossed again only after the value was back here.")
+    direction: Literal["falling", "rising"] | None = Field(
+        default=None, description="Which way it is crossed; follows from the two numbers without."
+    )
 
 
 class Trigger(Table):
@@ -145,20 +156,33 @@ class Limits(Table):
     halt_if_matches: Annotated[int, Field(ge=1)] = Field(
         default=200, description="More subjects than this within an hour stop the recipe until a person allows it."
     )
+    quarantine: Length | None = Field(
+        default=None, description="How long nobody is asked who was asked for anything; as in cxbridge.toml without."
+    )
 
 
 class Step(Table):
-    """One step: a verb of a role, or a step of the core (`link`, `stop`)."""
-
-    planned = frozenset({"for_each", "batch"})
+    """One step: a verb of a role, or a step of the core (`link`, `wait`, `approve`, `stop`)."""
 
     id: Name = Field(description="Its name; later steps read its result by it.")
-    do: str = Field(description="role.entity.verb, or a core step: link, stop.")
+    do: str = Field(description="role.entity.verb, or a core step: link, wait, approve, stop.")
     if_: str | None = Field(
         default=None, alias="if", description="A condition; the step is skipped where it does not hold."
     )
+    for_each: str | None = Field(
+        default=None, description="A list, such as linked(feedback, 'about'); done once for each `item` of it."
+    )
+    batch: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=25, description="Of how many items the deliveries are planned at once; for `for_each` only."
+    )
     with_: dict[str, Any] = Field(
         default_factory=dict, alias="with", description="What the verb needs; texts may be templates."
+    )
+    purpose: Name | None = Field(
+        default=None, description="What a customer is contacted for, such as follow_up: then consent is looked at."
+    )
+    quarantine: Length | None = Field(
+        default=None, description="How long nobody is contacted who was contacted for anything."
     )
 
 
@@ -176,14 +200,27 @@ class SyncField(Table):
     map: Name | None = Field(default=None, description="The [map.NAME] that translates the owner's value.")
 
 
+class SyncComment(Table):
+    """Comments that are carried over from one side of a link to the other, each one once."""
+
+    from_: Literal["left", "right"] = Field(alias="from", description="The side whose comments are carried over.")
+    if_: str | None = Field(
+        default=None, alias="if", description="A condition on the comment; all are carried over without."
+    )
+    visibility: Literal["public", "internal"] = Field(description="Who may read it on the other side; always said.")
+    body: Words = Field(
+        default="{{ author.name | default('Somebody', true) }}: {{ comment.body_text }}",
+        description="What is written there.",
+    )
+
+
 class Sync(Table):
     """What holds for the life of a link."""
-
-    planned = frozenset({"comment"})
 
     relation: Name = Field(description="The relation of the links, as a link step names it.")
     many: Literal["left", "right"] | None = Field(default=None, description="The side that several may share.")
     field: list[SyncField] = Field(default=[], description="The fields that are kept in step.")
+    comment: list[SyncComment] = Field(default=[], description="The comments that are carried over.")
 
 
 class Follow(Table):
@@ -194,12 +231,24 @@ class Follow(Table):
     from_: Name = Field(alias="from", description="The role whose entities it watches.")
     when: str = Field(description="A condition on what changed.")
     for_each: str = Field(description="Whom it acts on: linked(issue, 'escalated_to').")
+    if_: str | None = Field(
+        default=None, alias="if", description="A condition on each of them; `item` is the linked entity."
+    )
+    once_per: str | None = Field(
+        default=None, description="An expression over `item`; it acts once per value of it and per changed entity."
+    )
     batch: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=25, description="How many are written to before the rest is planned."
     )
     do: str = Field(description="role.entity.verb.")
     with_: dict[str, Any] = Field(
         default_factory=dict, alias="with", description="What the verb needs; texts may be templates."
+    )
+    purpose: Name | None = Field(
+        default=None, description="What a customer is contacted for, such as follow_up: then consent is looked at."
+    )
+    quarantine: Length | None = Field(
+        default=None, description="How long nobody is contacted who was contacted for anything."
     )
 
 
@@ -217,12 +266,11 @@ class Retry(Table):
 class OnError(Table):
     """What happens when a delivery cannot be done."""
 
-    planned = frozenset({"notify"})
-
     retry: Retry = Field(default=Retry(), description="Failures of the moment.")
     then: Literal["quarantine", "halt", "skip"] = Field(
         default="quarantine", description="A failure that stays: keep it for a person, stop the recipe, or go on."
     )
+    notify: Words | None = Field(default=None, description="Who is told when runs fail: chat:#channel, once an hour.")
 
 
 class Expect(Table):
@@ -237,6 +285,14 @@ class Expect(Table):
     )
     links: Annotated[int, Field(ge=0)] | None = Field(default=None, description="How many links are made.")
     comments: Annotated[int, Field(ge=0)] | None = Field(default=None, description="How many comments are written.")
+    tasks: Annotated[int, Field(ge=0)] | None = Field(default=None, description="How many tasks are ensured.")
+    messages: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="How many messages are sent to channels or people on our side."
+    )
+    invitations: Annotated[int, Field(ge=0)] | None = Field(default=None, description="How many people are asked.")
+    touchpoints: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="How many entries on timelines are written."
+    )
     step: dict[str, dict[str, Any]] = Field(default={}, description="By step: inputs that must be among those planned.")
 
 
@@ -273,6 +329,7 @@ class RecipeFile(Table):
     map: dict[Name, dict[str, Any]] = Field(
         default={}, description="Value maps; `unmapped` is hold, pass, or the value for all others."
     )
+    band: dict[Name, BandTable] = Field(default={}, description="Tolerance bands, for crossed(field, 'NAME').")
     step: list[Step] = Field(default=[], description="What it does, in order.")
     sync: list[Sync] = Field(default=[], description="What holds for the life of a link.")
     follow: list[Follow] = Field(default=[], description="Second acts on what is linked.")

@@ -10,9 +10,10 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from cxbridge.core.recipes.mistakes import ExpressionError
+from cxbridge.functions.calendars import parse_business
 
 BIGGEST_TEXT = 256 * 1024
 BIGGEST_NUMBER = 2**63
@@ -24,9 +25,19 @@ _COPIED_PER_UNIT = 512
 
 
 class Duration(float):
-    """A length of time in seconds; it compares with other durations, with numbers and with texts such as ``"4h"``."""
+    """A length of time in seconds; it compares with other durations, with numbers and with texts such as ``"4h"``.
 
-    __slots__ = ()
+    ``open`` says that it is open time of a calendar, which may be compared with ``"4 business_hours"`` as well.
+    """
+
+    __slots__ = ("open",)
+    open: bool
+
+    def __new__(cls, seconds: float, *, open: bool = False) -> Self:  # noqa: A002  # what calendars call it
+        """Make one of seconds."""
+        made = super().__new__(cls, seconds)
+        made.open = open
+        return made
 
     def __str__(self) -> str:
         return duration_text(self)
@@ -97,16 +108,33 @@ _DURATION = re.compile(r"\s*(?:\d{1,9}(?:\.\d{1,3})?\s*[smhdw]\s*)+\Z", re.ASCII
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.ASCII)
 
 
-def parse_duration(text: str) -> Duration:
+def parse_duration(text: str, *, open: bool = False) -> Duration:  # noqa: A002  # what calendars call it
     """Seconds of a duration as recipes write it: ``"30s"``, ``"45m"``, ``"4h"``, ``"2d"``, ``"1w"``, ``"1d 12h"``.
 
-    Raises ExpressionError for anything else, business days among them: those need a calendar.
+    ``open`` reads open time: ``"4h"``, ``"90m"``, ``"4 business_hours"``. Raises ExpressionError for anything else; business
+    days among them, which are as long as the days they fall on.
     """
+    if open:
+        return _parse_open(text)
     if "business" in text[:100]:
-        raise ExpressionError("business days need a calendar, which age(...) does not know", hint="write h or d")
+        hint = "write h or d, or compare business_age(…, calendar)"
+        raise ExpressionError("business time counts by a calendar, and there is none here", hint=hint)
     if len(text) > 100 or not _DURATION.match(text):
         raise ExpressionError("this text is not a duration", hint="write for example '30m', '4h' or '2d'")
     return Duration(sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION_PART.findall(text)))
+
+
+def _parse_open(text: str) -> Duration:
+    try:
+        span = parse_business(text)
+    except ValueError as error:
+        raise ExpressionError(str(error)) from None
+    if span.days:
+        raise ExpressionError(
+            "a business day is as long as the day it falls on, so no age can be compared with it",
+            hint="compare times: now > deadline(…, '2 business_days', calendar)",
+        )
+    return Duration(span.seconds, open=True)
 
 
 def duration_text(seconds: float) -> str:
@@ -232,7 +260,7 @@ def equal(left: Any, right: Any, budget: Budget, depth: int = 0) -> bool:
         )
     if Duration in (one, two) and str in (one, two):
         seconds, text = (left, right) if one is Duration else (right, left)
-        return bool(seconds == parse_duration(text))
+        return bool(seconds == parse_duration(text, open=seconds.open))
     return False
 
 
@@ -285,9 +313,9 @@ def ordered(left: Any, symbol: str, right: Any) -> bool:
     """``left symbol right`` for two numbers, two texts, two times, or a duration and what compares with one."""
     one, two = type(left), type(right)
     if one is Duration and two is str:
-        right = parse_duration(right)
+        right = parse_duration(right, open=left.open)
     elif two is Duration and one is str:
-        left = parse_duration(left)
+        left = parse_duration(left, open=right.open)
     elif one is datetime and two is datetime:
         left, right = moment(left, "this"), moment(right, "this")
     elif not ((one is two and one is str) or (one in NUMBERS and two in NUMBERS)):

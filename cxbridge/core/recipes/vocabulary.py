@@ -12,7 +12,8 @@ import msgspec
 from cxbridge.core.canonical import KINDS
 from cxbridge.core.connector import Action, Connector, Stream
 from cxbridge.core.recipes.mistakes import nearest
-from cxbridge.core.recipes.model import BELONGINGS, NOUNS, RESULT_FIELDS
+from cxbridge.core.recipes.model import RESULT_FIELDS
+from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS
 from cxbridge.core.recipes.paths import Key, path_text
 
 # What `event.type` may say behind the dot, and what a sweep's says.
@@ -48,10 +49,11 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What stands behind a name in scope: an entity of a kind, or fields with their types."""
+    """What stands behind a name in scope: an entity of a kind, or fields with their types; `open` where nobody knows."""
 
     kind: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    open: bool = False
 
     def hints(self) -> Mapping[str, Any]:
         """The types of its fields."""
@@ -121,7 +123,7 @@ class Vocabulary:
         if meaning is None:
             return None if self.subject is None or self.lenient else self._unknown(head)
         hints = meaning.hints()
-        if len(parts) == 1:
+        if len(parts) == 1 or meaning.open:
             return None
         name = parts[1]
         if not isinstance(name, str):
@@ -149,7 +151,9 @@ class Vocabulary:
     def is_entity(self, parts: Sequence[Key]) -> bool | None:
         """Whether a path is a whole record, or a step's result, which stands for one; `None` when that is not known."""
         meaning = self.names.get(str(parts[0]))
-        return None if meaning is None else len(parts) == 1 and "id" in meaning.hints()
+        if meaning is None or (meaning.open and len(parts) == 1):
+            return None
+        return len(parts) == 1 and "id" in meaning.hints()
 
     @property
     def entities(self) -> list[str]:
@@ -175,8 +179,8 @@ class Vocabulary:
         )
 
     def _belonging(self, kind: str, name: str, wanted: str) -> str:
-        for other, (held_in, leads_to) in BELONGINGS.get(kind, {}).items():
-            if held_in == name and other in self.names and wanted in hints_of(leads_to):
+        for other, one in BELONGINGS.get(kind, {}).items():
+            if one.field == name and not one.of and other in self.names and wanted in hints_of(one.kind):
                 return f"did you mean `{other}.{wanted}`?"
         return ""
 
@@ -228,10 +232,12 @@ def scope_of(
     item: str | None = None,
     history: bool = True,
     sweeping: bool = False,
+    results: Mapping[str, Mapping[str, Any]] = {},
 ) -> Vocabulary:
     """Name what is in scope for a subject: itself, what belongs to it, inputs, and the results of earlier steps.
 
-    Without a `noun` nothing is known of the subject, and every name is let pass. `sweeping` is the scope of a `find`.
+    `results` are the fields of those steps that leave something else behind than an action does. Without a `noun` nothing is
+    known of the subject, and every name is let pass. `sweeping` is the scope of a `find`.
     """
     event: dict[str, Any] = {"trigger": _literal(setting.triggers)}
     if not sweeping:
@@ -242,13 +248,13 @@ def scope_of(
         "now": Meaning(fields={}),
     }
     for step in steps:
-        names[step] = Meaning(fields=dict.fromkeys(RESULT_FIELDS, Any))
+        names[step] = Meaning(fields=results.get(step) or dict.fromkeys(RESULT_FIELDS, Any))
     if noun is not None:
         kind = NOUNS[noun]
         names[noun] = Meaning(kind)
         if history:
             names["before"] = Meaning(kind)
-        names |= {name: Meaning(leads_to) for name, (_, leads_to) in BELONGINGS.get(kind, {}).items()}
+        names |= {name: Meaning(one.kind) for name, one in BELONGINGS.get(kind, {}).items()}
     if item is not None:
         names["item"] = Meaning(item)
     return Vocabulary(names, noun, frozenset(later), history, setting.lenient)

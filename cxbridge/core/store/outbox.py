@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, DeliveryState
+from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, DeliveryState, Ref
 from cxbridge.core.store import schema
 from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import row_of, take_numbers
@@ -96,6 +96,13 @@ def interrupted(tx: Tx, connection: str | None = None) -> list[Delivery]:
     if connection is not None:
         query = query.where(_deliveries.connection == connection)
     return _read(tx.connection.execute(query))
+
+
+def under_way(tx: Tx, target: Ref) -> list[Delivery]:
+    """Read the deliveries to an entity that may have been done without our knowing: sent, or in doubt."""
+    order_key = _deliveries.order_key == str(target)
+    query = _whole.where(_deliveries.connection == target.connection, order_key, _open)
+    return [one for one in _read(tx.connection.execute(query)) if one.state in ("sent", "unknown")]
 
 
 def of_run(tx: Tx, run: str) -> list[Delivery]:

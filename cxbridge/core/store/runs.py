@@ -66,6 +66,46 @@ def active_for(tx: Tx, recipe: str, part: str, key: str) -> list[Run]:
     return _read(tx.connection.execute(query.order_by(_runs.id)))
 
 
+def due(tx: Tx, now: datetime, limit: int, after: tuple[datetime, str] | None = None) -> list[Run]:
+    """Read the runs that wait for a time which has come, in the order of their times; `after` are time and id of the last one seen.
+
+    Only a run that waits has such a time.
+    """
+    query = _whole.where(_runs.wake_at <= now, _runs.wake_at.is_not(None))
+    if after is not None:
+        moment, name = after
+        query = query.where(sa.or_(_runs.wake_at > moment, sa.and_(_runs.wake_at == moment, _runs.id > name)))
+    return _read(tx.connection.execute(query.order_by(_runs.wake_at, _runs.id).limit(limit)))
+
+
+def next_wake(tx: Tx, now: datetime) -> datetime | None:
+    """Give the next time after `now` that a run waits for."""
+    found: datetime | None = tx.connection.scalar(
+        sa.select(sa.func.min(_runs.wake_at)).where(_runs.wake_at > now, _runs.wake_at.is_not(None))
+    )
+    return found
+
+
+def freed(tx: Tx, limit: int) -> list[Run]:
+    """Read the runs that were queued behind an earlier one of their key which is over, oldest first; one for each key."""
+    earlier = schema.runs.alias("earlier")
+    query = _whole.where(
+        schema.among(_runs.state, ACTIVE_RUNS),
+        _runs.state == "waiting",
+        _runs.wake_at.is_(None),
+        ~sa.exists(
+            sa.select(sa.literal_column("1")).where(
+                earlier.c.recipe == _runs.recipe,
+                earlier.c.part == _runs.part,
+                earlier.c.key == _runs.key,
+                earlier.c.id < _runs.id,
+                schema.among(earlier.c.state, ACTIVE_RUNS),
+            )
+        ),
+    )
+    return _read(tx.connection.execute(query.order_by(_runs.id).limit(limit)))
+
+
 def last_started(tx: Tx, recipe: str, part: str, once_prefix: str = "") -> datetime | None:
     """Give when the latest run started whose `once` begins with that prefix."""
     query = sa.select(sa.func.max(_runs.started_at)).where(_runs.recipe == recipe, _runs.part == part)

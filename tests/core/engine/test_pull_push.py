@@ -81,6 +81,22 @@ def test_every_page_is_one_commit_with_its_cursor(store: Store, client: cx.Clien
     assert found.cursor == 3
 
 
+@pytest.mark.parametrize("order", ["changed", "scan"])
+def test_a_stream_without_anything_in_it_counts_as_read(
+    store: Store, client: cx.Client, clock: ManualClock, order: Any
+) -> None:
+    shown: list[cx.Page] = []
+    there = connection(streams=(cx.Stream("tickets", (cx.Ticket,), lambda _client, _cursor: iter(shown), order=order),))
+    for _ in range(2):
+        clock.advance(60)
+        pull(store, there, there.streams["tickets"], client, clock)
+        with store.read() as tx:
+            [kept] = checkpoints.find(tx)
+        assert (kept.cursor, kept.pages, kept.caught_up) == (None, 0, clock.now())
+    shown.append(cx.Page([entity(1)], cursor={"n": 1}))
+    assert pull(store, there, there.streams["tickets"], client, clock).created == 1
+
+
 def test_a_crash_before_the_commit_leaves_neither_records_nor_cursor(
     store: Store, client: cx.Client, clock: ManualClock
 ) -> None:

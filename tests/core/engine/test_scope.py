@@ -74,7 +74,8 @@ class TestBelongings:
             subject = view(ONE, Ticket(source_id="1", account="organizations/5", requester="users/8"))
             scope = Scopes(tx, NOON).build(shipped, "ticket", subject, results={"issue": {"id": "x"}}, item={"id": "y"})
             assert scope["account"]["tier"] == "enterprise"
-            assert (scope["contact"]["id"], scope["contact"]["emails"]) == (None, [])
+            # Of one that was not pulled yet, its id is all that is known.
+            assert (scope["contact"]["id"], scope["contact"]["emails"]) == ("desk/users/8", [])
             assert scope["assignee"]["id"] is None
             assert (scope["issue"], scope["item"], scope["now"]) == ({"id": "x"}, {"id": "y"}, NOON)
 
@@ -82,6 +83,7 @@ class TestBelongings:
     def shipped(self):
         class Recipe:
             inputs: dict[str, object] = {}  # noqa: RUF012
+            use: dict[str, str] = {}  # noqa: RUF012
 
         return Recipe()
 

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
-from cxbridge.core.store import changes, outbox, receipts, records, runs
+from cxbridge.core.store import approvals, asks, changes, outbox, receipts, records, runs
 
 ONE = Ref("desk", "tickets", "1")
 
@@ -46,6 +46,12 @@ def plan(sqlite_store):
         (lambda tx, now: runs.started_since(tx, "r", "steps", now), "COVERING INDEX ix_runs_recipe_part_started_at"),
         (lambda tx, now: runs.find(tx, recipe="r"), "ix_runs_recipe_id"),
         (lambda tx, now: runs.counts(tx), "COVERING INDEX ix_runs_recipe_state"),
+        (lambda tx, now: runs.due(tx, now, 10), "ix_runs_waking (wake_at>? AND wake_at<?)"),
+        (runs.next_wake, "ix_runs_waking (wake_at>?)"),
+        (lambda tx, now: runs.freed(tx, 10), "ix_runs_active (recipe=? AND part=? AND key=? AND id<?)"),
+        (lambda tx, now: asks.latest(tx, "p"), "ix_asks_person_at (person=?)"),
+        (lambda tx, now: approvals.waiting(tx), "ix_approvals_state_id (state=?)"),
+        (lambda tx, now: approvals.of_step(tx, "r", "s"), "(run=? AND step=?)"),
         (lambda tx, now: outbox.due(tx, "desk", now, 10), "ix_deliveries_open (connection=?)"),
         (
             lambda tx, now: outbox.due(tx, "desk", now, 10),

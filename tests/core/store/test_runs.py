@@ -134,3 +134,31 @@ def test_counts(store, run):
         for number, (recipe, state) in enumerate([("a", "done"), ("a", "done"), ("a", "held"), ("b", "done")]):
             runs.start(tx, run(number, recipe=recipe, state=state))
         assert runs.counts(tx) == {("a", "done"): 2, ("a", "held"): 1, ("b", "done"): 1}
+
+
+def test_runs_whose_time_has_come_in_the_order_of_their_times(store, run, noon):
+    with store.write() as tx:
+        runs.start(tx, run(1, state="waiting", wake_at=noon))
+        runs.start(tx, run(2, state="waiting", wake_at=noon - timedelta(hours=1)))
+        runs.start(tx, run(3, state="waiting", wake_at=noon + timedelta(microseconds=1)))
+        runs.start(tx, run(4, state="waiting"))
+        runs.start(tx, run(6, state="waiting", wake_at=noon))
+    with store.read() as tx:
+        assert [one.id for one in runs.due(tx, noon, 10)] == ["run_00002", "run_00001", "run_00006"]
+        assert [one.id for one in runs.due(tx, noon, 2)] == ["run_00002", "run_00001"]
+        assert [one.id for one in runs.due(tx, noon, 10, (noon, "run_00001"))] == ["run_00006"]
+        assert runs.due(tx, noon, 10, (noon, "run_00006")) == []
+        assert runs.next_wake(tx, noon) == noon + timedelta(microseconds=1)
+        assert runs.next_wake(tx, noon + timedelta(hours=1)) is None
+
+
+def test_runs_that_nothing_is_in_front_of_any_more(store, run, noon):
+    with store.write() as tx:
+        runs.start(tx, run(1, state="failed"))
+        runs.start(tx, run(2, state="waiting"))
+        runs.start(tx, run(3, state="waiting"))
+        runs.start(tx, run(4, state="held", key="other"))
+        runs.start(tx, run(5, state="waiting", key="other"))
+        runs.start(tx, run(6, state="waiting", key="third", wake_at=noon))
+    with store.read() as tx:
+        assert [one.id for one in runs.freed(tx, 10)] == ["run_00002"]

@@ -1,16 +1,18 @@
 """The tests in a recipe file: whether what they give and expect can be; runs none of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from cxbridge.core.actions import EnsureLink
+from cxbridge.core.actions import Ask, EnsureLink
+from cxbridge.core.canonical import Sentiment
 from cxbridge.core.clock import from_iso
 from cxbridge.core.recipes.checks.draft import Draft, Path, nearest
 from cxbridge.core.recipes.checks.steps import CORE_STEPS
-from cxbridge.core.recipes.model import BELONGINGS, NOUNS
+from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS
+from cxbridge.core.recipes.surroundings import window_of
 from cxbridge.core.recipes.vocabulary import choices_of, hints_of
 
 
@@ -36,17 +38,87 @@ def cases(draft: Draft, noun: str | None) -> None:
 
 
 def _given(draft: Draft, path: Path, given: Mapping[str, Any], noun: str) -> None:
-    known = [noun, *BELONGINGS.get(NOUNS[noun], {}), "before"]
+    records = [noun, *BELONGINGS.get(NOUNS[noun], {}), "before"]
+    known = [*records, *_WORLD]
     for name, values in given.items():
         here: Path = (*path, name)
-        if name not in known:
+        if name in _WORLD:
+            _WORLD[name](draft, here, values, noun)
+        elif name not in known:
             hint = nearest(name, known) or f"there are {', '.join(known)}"
             draft.problems.at_key(here, "CX045", f"a test of this recipe cannot give `{name}`", hint)
         elif not isinstance(values, dict):
             draft.problems.at_value(here, "CX045", f"`{name}` is a table of fields", f'write {name} = {{ … = "…" }}')
         else:
-            kind = NOUNS[noun] if name in (noun, "before") else BELONGINGS[NOUNS[noun]][name][1]
+            kind = NOUNS[noun] if name in (noun, "before") else BELONGINGS[NOUNS[noun]][name].kind
             _given_fields(draft, here, kind, values)
+
+
+def _linked(draft: Draft, path: Path, value: Any, noun: str) -> None:
+    """By relation, the records that are linked with the subject."""
+    del noun
+    for relation, several in _table(draft, path, value).items():
+        here: Path = (*path, relation)
+        if draft.relations is not None and relation not in draft.relations:
+            told = f"no link step makes the relation {relation!r}"
+            draft.problems.at_key(here, "CX037", told, nearest(relation, draft.relations))
+        if not isinstance(several, list) or not all(isinstance(one, dict) for one in several):
+            hint = f'write {relation} = [{{ source_key = "ENG-12" }}]'
+            draft.problems.at_value(here, "CX045", "this is a list of records", hint)
+
+
+def _history(draft: Draft, path: Path, value: Any, noun: str) -> None:
+    """By field, the values that it had before, oldest first."""
+    hints = hints_of(NOUNS[noun])
+    for name, values in _table(draft, path, value).items():
+        here: Path = (*path, name)
+        if name not in hints:
+            draft.problems.at_key(here, "CX021", f"a {noun} has no field `{name}`", nearest(name, hints))
+        elif not isinstance(values, list):
+            draft.problems.at_value(here, "CX045", "these are earlier values, oldest first", f"write {name} = [80, 62]")
+
+
+def _sentiment(draft: Draft, path: Path, value: Any, noun: str) -> None:
+    """How every text is judged."""
+    del noun
+    try:
+        msgspec.convert({"label": "unknown", "model": "given", **_table(draft, path, value)}, _Sentiment)
+    except msgspec.ValidationError as error:
+        hint = 'write sentiment = { label = "negative", score = -0.8 }'
+        draft.problems.at_value(path, "CX045", f"no text is judged like this: {error}", hint)
+
+
+def _windows(draft: Draft, path: Path, value: Any, noun: str) -> None:
+    """The windows that there are."""
+    del noun
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        hint = 'write windows = [{ kind = "outage", from = 2026-05-06T08:00:00Z }]'
+        draft.problems.at_value(path, "CX045", "this is a list of windows", hint)
+        return
+    for number, one in enumerate(value):
+        try:
+            window_of(one)
+        except ValueError as error:
+            draft.problems.at_value((*path, number), "CX045", str(error))
+
+
+class _Sentiment(Sentiment, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """As what is judged, with every misspelt field refused."""
+
+
+_WORLD: Mapping[str, Callable[[Draft, Path, Any, str], None]] = {
+    "linked": _linked,
+    "history": _history,
+    "sentiment": _sentiment,
+    "windows": _windows,
+}
+
+
+def _table(draft: Draft, path: Path, value: Any) -> Mapping[str, Any]:
+    if isinstance(value, dict):
+        return value
+    draft.problems.at_value(path, "CX045", f"`{path[-1]}` is a table", f"write {path[-1]} = {{ … }}")
+    return {}
 
 
 def _given_fields(draft: Draft, path: Path, kind: str, values: Mapping[str, Any]) -> None:
@@ -95,7 +167,8 @@ def _expected(draft: Draft, path: Path, index: int) -> None:
 def _inputs_of(draft: Draft, do: str) -> tuple[str, ...] | None:
     """The inputs of what a step sends; `None` when it sends nothing or its verb is wrong."""
     if do in CORE_STEPS:
-        return EnsureLink.__struct_fields__ if do == "link" else None
+        sent = {"link": EnsureLink, "approve": Ask}.get(do)
+        return sent.__struct_fields__ if sent is not None else None
     role, _, name = do.partition(".")
     offer = draft.roles.get(role)
     action = offer.actions.get(name) if offer is not None else None

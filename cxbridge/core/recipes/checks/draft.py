@@ -8,8 +8,10 @@ from cxbridge.core.recipes import mistakes
 from cxbridge.core.recipes.allowlist import Allowlist
 from cxbridge.core.recipes.expressions import Language
 from cxbridge.core.recipes.functions import ValueMap
+from cxbridge.core.recipes.model import Step
 from cxbridge.core.recipes.reading import Reading
 from cxbridge.core.recipes.schema import RecipeFile
+from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.recipes.vocabulary import Offer, Setting
 from cxbridge.core.toml import Path, Problems, Source
 
@@ -35,8 +37,12 @@ class Draft:
     roles: Mapping[str, Offer]
     language: Language
     setting: Setting
+    # The calendars and windows of the installation.
+    around: Surroundings = field(default_factory=Surroundings)
     _allowlist: Allowlist = field(default_factory=Allowlist)
     _readings: dict[tuple[str, bool], Reading] = field(default_factory=dict)
+    # What the links of other files' relations join: kinds, left and right.
+    kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     # By map: which values each use of it may look up, as far as they are listed.
     uses: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
 
@@ -67,6 +73,10 @@ class Draft:
         if key not in self._readings:
             self._readings[key] = self._allowlist.template(text) if template else self._allowlist.expression(text)
         return self._readings[key]
+
+    def targeted(self, step: Step) -> bool:
+        """Whether the verb of a step acts on something that is there."""
+        return self.roles[step.role].actions[step.action].inputs_type.targeted
 
     def connection(self, role: str) -> str:
         """Name a role's connection, or nothing."""

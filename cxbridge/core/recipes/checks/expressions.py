@@ -4,18 +4,20 @@ Comparisons that can never hold are refused, because a condition that is always 
 """
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, get_type_hints
 
 from jinja2 import nodes
 
+from cxbridge.core.canonical import Sentiment
 from cxbridge.core.recipes.checks.draft import Draft, Path, nearest
 from cxbridge.core.recipes.evaluation import static_path
 from cxbridge.core.recipes.expressions import Condition, Expression, ExpressionError, Template
+from cxbridge.core.recipes.nouns import BELONGINGS
 from cxbridge.core.recipes.paths import Key
 from cxbridge.core.recipes.reading import Reading
 from cxbridge.core.recipes.values import spoken
-from cxbridge.core.recipes.vocabulary import Vocabulary, choices_of, items_of, plain_type
+from cxbridge.core.recipes.vocabulary import Vocabulary, choices_of, hints_of, items_of, plain_type
 
 _R = TypeVar("_R", Condition, Expression, Template)
 _SINGLE_BRACES = re.compile(r"(?<!\{)\{ *([a-z][a-z0-9_]*)\.[\w.]+ *\}+")
@@ -97,6 +99,14 @@ def paths_of(draft: Draft, text: str) -> tuple[Key, ...] | None:
     return None
 
 
+def path_of(draft: Draft, text: str) -> tuple[Key, ...] | None:
+    """The path that an expression consists of, if it is one path and nothing else."""
+    try:
+        return static_path(draft.reading(text, template=False).tree)
+    except ExpressionError:
+        return None
+
+
 class _Judge:
     """Looks through one syntax tree."""
 
@@ -121,8 +131,14 @@ class _Judge:
             elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
                 if node.node.name == "linked":
                     self._linked(node)
+                elif node.node.name == "its":
+                    self._its(node)
+                elif node.node.name == "crossed":
+                    self._crossed(node)
                 elif node.node.name in ("changed", "was"):
                     self._before(node, node.node.name)
+            elif isinstance(node, nodes.Getattr | nodes.Getitem) and isinstance(node.node, nodes.Call):
+                self._part(node)
             elif isinstance(node, nodes.Filter) and (name := _map_name(node)):
                 self.draft.uses.setdefault(name, []).append(self._looked_up(node))
 
@@ -199,14 +215,19 @@ class _Judge:
         if isinstance(source, nodes.Const):
             return None if source.value == value else (f"this is never {_shown(value)}", "")
         parts = self._path(source)
-        if parts is None:
-            return None
         name, wanted = self.reading.text(source), _shown(value)
+        if parts is None:
+            given = self._type_given(source)
+            return None if given is None else self._never_of(name, given, value)
         if self.scope.is_entity(parts):
             fields = [one for one in ("source_key", "name") if self.scope.type_of((*parts, one)) is not None]
             hint = f"compare one of its fields: {name}.{fields[-1]}" if fields else "compare one of its fields"
             return f"`{name}` is a whole record and never {wanted}", hint
-        hint_type = self.scope.type_of(parts)
+        return self._never_of(name, self.scope.type_of(parts), value)
+
+    def _never_of(self, name: str, hint_type: Any, value: Any) -> tuple[str, str] | None:
+        """Why something of a type can never be equal to a value."""
+        wanted = _shown(value)
         if choices := choices_of(hint_type):
             told = f"`{name}` is never {wanted}; it is one of {', '.join(choices)}"
             return None if value in choices else (told, _near(value, choices))
@@ -223,13 +244,70 @@ class _Judge:
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
-    def _linked(self, node: nodes.Call) -> None:
-        record, relation = _arguments(node)
+    def _part(self, node: nodes.Getattr | nodes.Getitem) -> None:
+        """A field of what a function gives, where it is known what that is."""
+        known, key = self._given_by(node.node), _key_of(node)
+        if known is not None and isinstance(key, str) and key not in known:
+            called = self.reading.text(node.node)
+            hint = nearest(key, known) or f"there are {', '.join(list(known)[:8])}"
+            self._note(node, "CX021", f"`{called}` has no field `{key}`", hint)
+
+    def _given_by(self, node: nodes.Node) -> Mapping[str, Any] | None:
+        """The fields, with their types, of what a call gives."""
+        if not isinstance(node, nodes.Call) or not isinstance(node.node, nodes.Name):
+            return None
+        if node.node.name == "sentiment":
+            return get_type_hints(Sentiment)
+        kind = self._kind_its(node) if node.node.name == "its" else None
+        return hints_of(kind) if kind is not None else None
+
+    def _kind_its(self, node: nodes.Call) -> str | None:
+        """The kind of what `its(record, name)` gives."""
+        record, name = _arguments(node)
+        parts = self._path(record)
+        meaning = self.scope.names.get(str(parts[0])) if parts and len(parts) == 1 else None
+        found = BELONGINGS.get(meaning.kind or "", {}).get(_text(name)) if meaning is not None else None
+        kinds = {one[_text(name)].kind for one in BELONGINGS.values() if _text(name) in one}
+        return found.kind if found is not None else kinds.pop() if len(kinds) == 1 else None
+
+    def _its(self, node: nodes.Call) -> None:
+        record, name = _arguments(node)
+        self._whole_record(record, "its")
+        parts = self._path(record)
+        meaning = self.scope.names.get(str(parts[0])) if parts and len(parts) == 1 else None
+        if meaning is None or meaning.kind is None:
+            return
+        known = BELONGINGS.get(meaning.kind, {})
+        if _text(name) not in known:
+            hint = nearest(_text(name), known) or (f"there are {', '.join(known)}" if known else "")
+            self._note(name, "CX037", f"no {_text(name)} belongs to a {meaning.kind}", hint)
+
+    def _crossed(self, node: nodes.Call) -> None:
+        parts = self._path(_arguments(node)[0])
+        if parts is None or self.scope.subject is None or parts[0] not in self.scope.names:
+            return
+        if parts[0] != self.scope.subject:
+            told = (
+                f"only the {self.scope.subject} has a history here: nothing is known of earlier values of `{parts[0]}`"
+            )
+            self._note(node, "CX038", told)
+            return
+        hint = self.scope.type_of(parts)
+        if hint is not None and hint is not Any and plain_type(hint) not in (int, float):
+            self._note(
+                node, "CX038", f"`{self.reading.text(_arguments(node)[0])}` is no number, and a band is about numbers"
+            )
+
+    def _whole_record(self, record: nodes.Expr, name: str) -> None:
         parts = self._path(record)
         if isinstance(record, nodes.Const) or (parts is not None and self.scope.is_entity(parts) is False):
             names = self.scope.entities
             hint = f"did you mean `{parts[0]}`?" if parts and parts[0] in names else f"there are {', '.join(names)}"
-            self._note(record, "CX037", "`linked` needs a whole record", hint)
+            self._note(record, "CX037", f"`{name}` needs a whole record", hint)
+
+    def _linked(self, node: nodes.Call) -> None:
+        record, relation = _arguments(node)
+        self._whole_record(record, "linked")
         known = self.draft.relations
         if known is not None and isinstance(relation, nodes.Const) and relation.value not in known:
             hint = nearest(str(relation.value), known) or (f"there are {', '.join(sorted(known))}" if known else "")
@@ -245,6 +323,12 @@ class _Judge:
             self._note(node, "CX038", told)
 
     # -- reading the tree ------------------------------------------------------------------------------------------
+
+    def _type_given(self, node: nodes.Expr) -> Any:
+        """The type of a field of what a function gives, or `None`."""
+        if not isinstance(node, nodes.Getattr | nodes.Getitem):
+            return None
+        return (self._given_by(node.node) or {}).get(_key_of(node))
 
     def _outcomes(self, node: nodes.Expr) -> Iterator[nodes.Expr]:
         """What a node may turn out to be, as far as that can be read off: through inline ifs, defaults, `was`."""
@@ -269,7 +353,7 @@ class _Judge:
 
     def _choices(self, node: nodes.Expr) -> tuple[str, ...]:
         parts = self._path(node)
-        return self.scope.choices(parts) if parts else ()
+        return self.scope.choices(parts) if parts else choices_of(self._type_given(node))
 
     def _note(self, node: nodes.Node, code: str, message: str, hint: str = "") -> None:
         self.draft.problems.inside(self.path, *self.reading.span(node), code, message, hint)
@@ -277,6 +361,16 @@ class _Judge:
 
 def _arguments(node: nodes.Call) -> list[nodes.Expr]:
     return [*node.args, *(one.value for one in node.kwargs)]
+
+
+def _key_of(node: nodes.Getattr | nodes.Getitem) -> Any:
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) else None
+
+
+def _text(node: nodes.Expr) -> str:
+    return str(node.value) if isinstance(node, nodes.Const) else ""
 
 
 def _map_name(node: nodes.Filter) -> str:

@@ -7,11 +7,12 @@ from typing import Any, get_type_hints
 
 from cxbridge.core.connector import Action
 from cxbridge.core.recipes import mistakes
-from cxbridge.core.recipes.checks import expressions, steps
+from cxbridge.core.recipes.checks import each, expressions, steps
 from cxbridge.core.recipes.checks.draft import Draft, Path, nearest
-from cxbridge.core.recipes.checks.triggers import event
+from cxbridge.core.recipes.checks.triggers import event, noun_of
 from cxbridge.core.recipes.expressions import Expression
-from cxbridge.core.recipes.model import NOUNS, Follow, Step, Sync, SyncField, Trigger
+from cxbridge.core.recipes.model import Follow, Rendered, Step, Sync, SyncComment, SyncField, Trigger
+from cxbridge.core.recipes.nouns import NOUNS
 from cxbridge.core.recipes.schema import PLANNED_STEPS, RecipeFile
 from cxbridge.core.recipes.schema import Follow as FollowTable
 from cxbridge.core.recipes.schema import Step as StepTable
@@ -103,8 +104,8 @@ def _sync(
     if relations is not None and table.relation not in relations:
         told = f"no link step makes the relation {table.relation!r}"
         draft.problems.at_value((*path, "relation"), "CX037", told, nearest(table.relation, relations))
-    if not draft.stands((*path, "field")):
-        draft.problems.at_key(path, "CX010", "a [[sync]] needs at least one [[sync.field]]")
+    if not draft.stands((*path, "field")) and not draft.stands((*path, "comment")):
+        draft.problems.at_key(path, "CX010", "a [[sync]] needs at least one [[sync.field]] or [[sync.comment]]")
     fields: list[SyncField] = []
     first: tuple[str, str] | None = None
     ends: tuple[str, str] | None = None
@@ -129,10 +130,37 @@ def _sync(
         ends = (draft.connection(left.role), draft.connection(right.role))
         _check_join(draft, here, one, table, left if one.owner == "left" else right)
         fields.append(_field(draft, here, one, left, right))
+    joint = known.get(table.relation)
+    if ends is None and joint is not None:
+        # Without a field, the link step alone tells which side is where.
+        ends = (joint.left, joint.right)
     if ends is None:
         return None
     _check_ends(draft, (*path, "relation"), table.relation, ends, known)
-    return Sync(table.relation, table.many, ends[0], ends[1], tuple(fields))
+    comments = _comments(draft, path, table, ends)
+    return Sync(table.relation, table.many, ends[0], ends[1], tuple(fields), comments)
+
+
+def _comments(draft: Draft, path: Path, table: SyncTable, ends: tuple[str, str]) -> tuple[SyncComment, ...]:
+    """Check and compile [[sync.comment]]; several may stand for one side, and the first whose condition holds carries."""
+    done = []
+    scope = scope_of("comment", draft.setting, item="ticket", history=False)
+    for number, one in enumerate(table.comment):
+        here: Path = (*path, "comment", number)
+        there = ends[1] if one.from_ == "left" else ends[0]
+        role = next((name for name, connection in draft.file.use.items() if connection == there), "")
+        offer = draft.offers.get(there)
+        action = offer.actions.get("comment.add_once") if offer is not None else None
+        if offer is not None and action is None:
+            told = f"connector {offer.connector.name} cannot write comments, and these go to {role or there}"
+            draft.problems.at_value((*here, "from"), "CX034", told)
+        condition = expressions.condition(draft, (*here, "if"), one.if_, scope) if one.if_ is not None else None
+        body = expressions.template(draft, (*here, "body"), one.body, scope)
+        if action is None or body is None or (one.if_ is not None and condition is None):
+            continue
+        inputs = Rendered({"visibility": one.visibility, "body": body})
+        done.append(SyncComment(f"comment_{number}", one.from_, condition, inputs, there, action.name))
+    return tuple(done)
 
 
 def _check_ends(draft: Draft, path: Path, relation: str, ends: tuple[str, str], known: Mapping[str, Joint]) -> None:
@@ -267,6 +295,7 @@ def follows(draft: Draft, known: Mapping[str, Joint]) -> tuple[Follow, ...]:
     """Check and compile [[follow]]."""
     done: list[Follow] = []
     taken: set[str] = set()
+    kinds = each.kinds(draft, noun_of(draft.file))
     for index, table in enumerate(draft.file.follow):
         path: Path = ("follow", index)
         if table.id in taken:
@@ -274,13 +303,15 @@ def follows(draft: Draft, known: Mapping[str, Joint]) -> tuple[Follow, ...]:
                 (*path, "id"), "CX042", f"the follow id `{table.id}` is used twice", "give it another"
             )
         taken.add(table.id)
-        found = _follow(draft, path, table, known)
+        found = _follow(draft, path, table, known, kinds)
         if found is not None:
             done.append(found)
     return tuple(done)
 
 
-def _follow(draft: Draft, path: Path, table: FollowTable, known: Mapping[str, Joint]) -> Follow | None:
+def _follow(
+    draft: Draft, path: Path, table: FollowTable, known: Mapping[str, Joint], kinds: each.Kinds
+) -> Follow | None:
     offer = draft.role(table.from_, (*path, "from"))
     parsed = event(draft, (*path, "on"), table.on, offer)
     said = table.on.split(".", 1)[0]
@@ -290,15 +321,19 @@ def _follow(draft: Draft, path: Path, table: FollowTable, known: Mapping[str, Jo
     scope = scope_of(noun, setting, history=history)
     when = expressions.condition(draft, (*path, "when"), table.when, scope)
     for_each = expressions.expression(draft, (*path, "for_each"), table.for_each, scope)
-    step = steps.verb(draft, path, table, scope_of(noun, setting, item="ticket", history=history))
+    items = each.with_item(scope, each.item(for_each, scope, kinds) if for_each is not None else each.ANYTHING)
+    condition = expressions.condition(draft, (*path, "if"), table.if_, items) if table.if_ is not None else None
+    once = expressions.expression(draft, (*path, "once_per"), table.once_per, items) if table.once_per else None
+    step = steps.verb(draft, path, table, items)
     if for_each is not None:
         relation = _relation_of(draft, (*path, "for_each"), for_each)
-        if step is not None and relation in known:
+        if step is not None and relation in known and draft.targeted(step):
             _check_side(draft, path, table, known[relation], step)
-    if parsed is None or when is None or for_each is None or step is None:
+    refused = (table.if_ is not None and condition is None) or (table.once_per is not None and once is None)
+    if parsed is None or when is None or for_each is None or step is None or refused:
         return None
     trigger = Trigger(table.id, table.from_, draft.connection(table.from_), parsed[0], parsed[1])
-    return Follow(table.id, trigger, when, for_each, table.batch, step)
+    return Follow(table.id, trigger, when, for_each, table.batch, step, condition, once)
 
 
 def _relation_of(draft: Draft, path: Path, for_each: Expression) -> str:

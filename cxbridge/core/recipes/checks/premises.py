@@ -1,26 +1,31 @@
 """What a recipe builds on: its name, its roles, its inputs, its maps and its stage; compiles no expression."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal
 
 from cxbridge.core.errors import Problem
+from cxbridge.core.recipes.bands import Band
 from cxbridge.core.recipes.checks.draft import Draft, Path, nearest
 from cxbridge.core.recipes.functions import Default, ValueMap
-from cxbridge.core.recipes.model import BELONGINGS, NOUNS
+from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS
 from cxbridge.core.recipes.schema import Input, RecipeFile, parse_duration
+from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.recipes.vocabulary import Offer
 from cxbridge.core.toml import Placed, Problems
+from cxbridge.functions.calendars import parse_business
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {"text": str, "number": (int, float), "list": list}
 _SAID = {
     "text": "a text",
     "number": "a number",
     "list": "a list",
-    "duration": "a duration like 4h",
+    "duration": "a duration like 4h or 2 business_days",
     "choice": "one of its choices",
+    "calendar": "a calendar of cxbridge.toml",
 }
+_INPUT = re.compile(r"\{\{\s*inputs\.([a-z][a-z0-9_]*)\s*\}\}")
 
 
 def check_name(name: str, problems: Problems) -> None:
@@ -84,8 +89,11 @@ def _unmapped(title: str, rule: Any, rest: Mapping[str, Any], problems: Problems
     return Default(rule)
 
 
-def inputs(name: str, file: RecipeFile, problems: Problems, given: Mapping[str, Any]) -> dict[str, Any]:
+def inputs(
+    name: str, file: RecipeFile, problems: Problems, given: Mapping[str, Any], around: Surroundings
+) -> dict[str, Any]:
     """Find the value of each input: what cxbridge.toml gives, else its default."""
+    calendars = around.known_calendars
     for one in given:
         if one not in file.inputs and not problems.is_muted(("inputs", one)):
             _at_given(
@@ -105,20 +113,66 @@ def inputs(name: str, file: RecipeFile, problems: Problems, given: Mapping[str, 
             hint = f"set it in cxbridge.toml: [recipes.inputs.{name}] {one} = …"
             problems.at_key(("inputs", one), "CX041", f"the input `{one}`{about} has no value", hint)
             continue
-        if table.default is not None and not _fits(table.default, table):
+        # A default that an installation has replaced need not be one of its calendars.
+        judged = table.type != "calendar" or one not in given
+        if table.default is not None and judged and not _fits(table.default, table, calendars):
             told = f"the default of the input `{one}`{about} is not {_said(table)}"
-            problems.at_value(("inputs", one, "default"), "CX041", told, _near_choice(table.default, table))
-        if one in given and not _fits(value, table):
+            hint = _near(table.default, table, calendars)
+            problems.at_value(("inputs", one, "default"), "CX041", told, hint)
+        if one in given and not _fits(value, table, calendars):
             told = f"the input `{one}`{about} of the recipe {name} must be {_said(table)}"
-            _at_given(problems, given, one, told, _near_choice(value, table))
+            _at_given(problems, given, one, told, _near(value, table, calendars))
     return values
+
+
+def bands(file: RecipeFile, problems: Problems, values: Mapping[str, Any]) -> dict[str, Band]:
+    """Make the bands; one that was refused stands for any, so that its uses are still judged."""
+    written = problems.source.value.get("band", {})
+    made = {str(title): Band(str(title), 0.0, 0.0) for title in (written if isinstance(written, dict) else {})}
+    for title, table in file.band.items():
+        ends = [_end(file, problems, title, end, getattr(table, end), values) for end in ("enter", "leave")]
+        if ends[0] is None or ends[1] is None or problems.touches(("band", title)):
+            continue
+        enter, leave = ends[0], ends[1]
+        falling = table.direction == "falling" or (table.direction is None and enter < leave)
+        if enter == leave and table.direction is None:
+            told = "with `enter` and `leave` the same, it is not clear which way this band is crossed"
+            problems.at_key(("band", title), "CX048", told, 'add direction = "falling" or "rising"')
+        elif enter != leave and falling != (enter < leave):
+            side, other = ("above", "falling") if falling else ("below", "rising")
+            told = f"a {other} band is left {side} where it is entered, and {leave:g} is not {side} {enter:g}"
+            problems.at_value(("band", title, "leave"), "CX048", told, "swap `enter` and `leave`, or turn `direction`")
+        made[title] = Band(title, enter, leave, falling)
+    return made
+
+
+def _end(
+    file: RecipeFile, problems: Problems, title: str, end: str, value: Any, values: Mapping[str, Any]
+) -> float | None:
+    """One end of a band: a number, or the value of an input."""
+    path: Path = ("band", title, end)
+    if isinstance(value, str):
+        named = _INPUT.fullmatch(value.strip())
+        if named is None:
+            problems.at_value(path, "CX048", f"`{end}` is a number or {{{{ inputs.NAME }}}}", "for example 40")
+            return None
+        if named[1] not in file.inputs:
+            if not problems.is_muted(("inputs", named[1])):
+                problems.at_value(path, "CX048", f"there is no input `{named[1]}`", nearest(named[1], file.inputs))
+            return None
+        if file.inputs[named[1]].type != "number":
+            told = f"`{end}` is a number, and the input `{named[1]}` is a {file.inputs[named[1]].type}"
+            problems.at_value(path, "CX048", told)
+            return None
+        value = values.get(named[1])
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def input_types(file: RecipeFile, problems: Problems) -> dict[str, Any]:
     """The types of the inputs, for judging what is done with them; those that were refused may be anything."""
     written = problems.source.value.get("inputs", {})
     types: dict[str, Any] = dict.fromkeys(map(str, written if isinstance(written, dict) else {}), Any)
-    known: Mapping[str, Any] = {"text": str, "number": float, "list": list[Any], "duration": str}
+    known: Mapping[str, Any] = {"text": str, "number": float, "list": list[Any], "duration": str, "calendar": str}
     for one, table in file.inputs.items():
         if table.type == "choice" and table.of:
             types[one] = Literal[tuple(table.of)]
@@ -171,23 +225,32 @@ def _check_choices(one: str, table: Input, problems: Problems) -> None:
         problems.at_key(("inputs", one, "of"), "CX041", f"`of` belongs to a choice, and `{one}` is a {table.type}")
 
 
-def _fits(value: Any, table: Input) -> bool:
+def _fits(value: Any, table: Input, calendars: Sequence[str]) -> bool:
     if table.type == "duration":
-        try:
-            parse_duration(str(value))
-        except ValueError:
-            return False
-        return True
+        return isinstance(value, str) and (_reads(parse_duration, value) or _reads(parse_business, value))
+    if table.type == "calendar":
+        return value in calendars
     if table.type == "choice":
         return not table.of or value in table.of
     return isinstance(value, _TYPES[table.type]) and not isinstance(value, bool)
+
+
+def _reads(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _said(table: Input) -> str:
     return f"one of {', '.join(table.of)}" if table.type == "choice" else _SAID[table.type]
 
 
-def _near_choice(value: Any, table: Input) -> str:
+def _near(value: Any, table: Input, calendars: Sequence[str]) -> str:
+    if table.type == "calendar":
+        near = nearest(value, calendars) if isinstance(value, str) else ""
+        return near or f"there are {', '.join(calendars)}; add others as [calendars.NAME]"
     return nearest(value, table.of) if isinstance(value, str) else ""
 
 

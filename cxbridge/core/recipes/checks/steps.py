@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -10,16 +11,20 @@ from cxbridge.core.actions import SetTicket
 from cxbridge.core.canonical import KINDS
 from cxbridge.core.connector import Action
 from cxbridge.core.recipes import mistakes
-from cxbridge.core.recipes.checks import expressions
+from cxbridge.core.recipes.checks import each, expressions, people
 from cxbridge.core.recipes.checks.draft import Draft, Path, nearest
 from cxbridge.core.recipes.expressions import Condition
-from cxbridge.core.recipes.model import NOUNS, Rendered, Step, Trigger
-from cxbridge.core.recipes.schema import PLANNED_NOUNS, PLANNED_STEPS
+from cxbridge.core.recipes.model import Rendered, Step, Trigger
+from cxbridge.core.recipes.schema import PLANNED_STEPS
 from cxbridge.core.recipes.schema import Follow as FollowTable
 from cxbridge.core.recipes.schema import Step as StepTable
 from cxbridge.core.recipes.vocabulary import Offer, Vocabulary, choices_of, scope_of
 
-CORE_STEPS: Mapping[str, tuple[str, ...]] = {"link": ("left", "right", "relation"), "stop": ("reason",)}
+CORE_STEPS: Mapping[str, tuple[str, ...]] = {
+    "link": ("left", "right", "relation"),
+    **{do: people.inputs_of(do)[0] for do in people.STEPS},
+    "stop": ("reason",),
+}
 RELATION = re.compile(r"[a-z][a-z0-9_]*")
 _SAID: Mapping[Any, str] = {
     str: "a text in quotes",
@@ -34,15 +39,26 @@ def steps(draft: Draft, noun: str | None, triggers: Sequence[Trigger], *, histor
     """Check and compile the steps, in order."""
     done: list[Step] = []
     names = [table.id for table in draft.file.step]
+    results = {
+        table.id: found
+        for table in draft.file.step
+        if (found := people.results(table) or each.results(table)) is not None
+    }
+    kinds = each.kinds(draft, noun)
     for index, table in enumerate(draft.file.step):
         path: Path = ("step", index)
-        scope = scope_of(noun, draft.setting, steps=names[:index], later=names[index:], history=history)
+        scope = scope_of(
+            noun, draft.setting, steps=names[:index], later=names[index:], history=history, results=results
+        )
         if table.id in scope.names:
             why = "used twice" if table.id in names[:index] else "already the name of something else here"
             draft.problems.at_value((*path, "id"), "CX042", f"the step id `{table.id}` is {why}", "give it another")
         condition = expressions.condition(draft, (*path, "if"), table.if_, scope) if table.if_ is not None else None
+        for_each, scope = each.of_step(draft, path, table, scope, kinds)
         if table.do in CORE_STEPS:
-            done.append(_core_step(draft, path, table, condition, scope))
+            people.outreach(draft, path, table, None)
+            core = _waiting_step if table.do in people.STEPS else _core_step
+            done.append(core(draft, path, table, condition, scope))
             continue
         step = verb(draft, path, table, scope)
         if step is None:
@@ -52,10 +68,19 @@ def steps(draft: Draft, noun: str | None, triggers: Sequence[Trigger], *, histor
             draft.problems.at_value(
                 (*path, "do"), "CX034", "links are made by the step `link`, and shown on both sides", hint
             )
-        elif noun is not None and triggers:
-            _check_target(draft, path, step, noun, triggers, done)
-        done.append(Step(step.id, step.do, condition, step.inputs, step.role, step.connection, step.action))
+        step = replace(step, condition=condition, for_each=for_each, batch=table.batch)
+        if step.action != "link.ensure" and noun is not None and triggers:
+            each.check_target(draft, path, step, noun, triggers, done)
+        done.append(step)
     return tuple(done)
+
+
+def _waiting_step(draft: Draft, path: Path, table: StepTable, condition: Condition | None, scope: Vocabulary) -> Step:
+    known, required = people.inputs_of(table.do)
+    inputs = _compiled_inputs(draft, path, table.with_, scope)
+    _check_names(draft, path, table.with_, known, required, f"`{table.do}`")
+    people.check_until(draft, path, table, scope)
+    return people.step(draft, path, table, condition, inputs)
 
 
 def _core_step(draft: Draft, path: Path, table: StepTable, condition: Condition | None, scope: Vocabulary) -> Step:
@@ -93,26 +118,6 @@ def _check_ref(draft: Draft, path: Path, name: str, text: str, scope: Vocabulary
         draft.problems.at_value(path, "CX025", told, f"did you mean `{parts[0]}.id`?")
 
 
-def _check_target(
-    draft: Draft, path: Path, step: Step, noun: str, triggers: Sequence[Trigger], done: Sequence[Step]
-) -> None:
-    """A verb acts on the subject where it lives there, else on what an earlier step made there."""
-    if step.action.endswith(".ensure"):
-        return
-    here = draft.roles[step.role]
-    if any(one.connection == step.connection for one in triggers):
-        stream = here.streams.get(here.actions[step.action].stream)
-        if stream is not None and KINDS[NOUNS[noun]] not in stream.kinds:
-            draft.problems.at_value(
-                (*path, "do"), "CX046", f"`{step.action}` acts on {stream.name}, and this recipe is about a {noun}"
-            )
-    elif not any(one.connection == step.connection and one.action.endswith(".ensure") for one in done):
-        homes = ", ".join(dict.fromkeys(one.role for one in triggers))
-        hint = f"let an earlier step make something there, or act in {homes}"
-        told = f"nothing to act on in {step.role}: the {noun} is in {homes}, and no earlier step makes something in {step.role}"
-        draft.problems.at_value((*path, "do"), "CX046", told, hint)
-
-
 # -- verbs ---------------------------------------------------------------------------------------------------------
 
 
@@ -132,7 +137,18 @@ def verb(draft: Draft, path: Path, table: StepTable | FollowTable, scope: Vocabu
         _no_action(draft, (*path, "do"), role, name, offer)
         return None
     _check_inputs(draft, path, table.with_, action, scope)
-    return Step(table.id, table.do, None, inputs, role, draft.connection(role), name)
+    people.outreach(draft, path, table, action)
+    return Step(
+        table.id,
+        table.do,
+        None,
+        inputs,
+        role,
+        draft.connection(role),
+        name,
+        purpose=table.purpose,
+        quarantine=table.quarantine,
+    )
 
 
 def _no_verb(draft: Draft, path: Path, table: StepTable | FollowTable) -> None:
@@ -148,16 +164,13 @@ def _no_verb(draft: Draft, path: Path, table: StepTable | FollowTable) -> None:
     # `ticket.set` for `desk.ticket.set`
     bare = [one for one in actions if one.split(".", 1)[1] == table.do]
     hint = f"did you mean `{bare[0]}`?" if bare else nearest(table.do, known)
-    what = "role.entity.verb" if following else "role.entity.verb nor a step of the core (link, stop)"
+    what = "role.entity.verb" if following else f"role.entity.verb nor a step of the core ({', '.join(CORE_STEPS)})"
     told = f"`{table.do}` does not read {what}" if following else f"`{table.do}` reads neither {what}"
     draft.problems.at_value(path, "CX034", told, hint)
 
 
 def _no_action(draft: Draft, path: Path, role: str, name: str, offer: Offer) -> None:
-    noun, _, what = name.partition(".")
-    if noun in PLANNED_NOUNS:
-        draft.problems.at_value(path, "CX015", f"this version does not know the entity `{noun}` yet")
-        return
+    what = name.partition(".")[2]
     known = sorted(offer.actions)
     # The right verb of another entity is nearer to what was meant than a word that merely looks alike.
     same = [one for one in known if one.split(".", 1)[1] == what]

@@ -11,8 +11,9 @@ from cxbridge.core.canonical import Entity
 from cxbridge.core.recipes import mistakes
 from cxbridge.core.recipes.checks import expressions
 from cxbridge.core.recipes.checks.draft import Draft, Path, nearest
-from cxbridge.core.recipes.model import NOUNS, NamedCondition, RunRule, Trigger
-from cxbridge.core.recipes.schema import EVENTS, PLANNED_NOUNS, RecipeFile
+from cxbridge.core.recipes.model import NamedCondition, RunRule, Trigger
+from cxbridge.core.recipes.nouns import NOUNS, VERB_KINDS
+from cxbridge.core.recipes.schema import EVENTS, RecipeFile
 from cxbridge.core.recipes.schema import Trigger as TriggerTable
 from cxbridge.core.recipes.vocabulary import Offer, Vocabulary, fields_of, offered, scope_of
 
@@ -25,7 +26,7 @@ def noun_of(file: RecipeFile) -> str | None:
     for table in file.trigger:
         if table.on is not None:
             noun = table.on.split(".", 1)[0]
-            return noun if noun in NOUNS else mistakes.nearest(noun, NOUNS)
+            return noun if noun in NOUNS else VERB_KINDS.get(noun) or mistakes.nearest(noun, NOUNS)
     found = (_spoken_of(table.find) for table in file.trigger if table.find is not None)
     return next((noun for noun in found if noun), None)
 
@@ -148,12 +149,11 @@ def _on_schedule(
 def event(draft: Draft, path: Path, text: str, offer: Offer | None) -> tuple[str, Any] | None:
     """Read `ticket.changed`; notes what is wrong with it."""
     noun, _, what = text.partition(".")
-    if noun in PLANNED_NOUNS:
-        draft.problems.at_value(path, "CX015", f"this version does not know the entity `{noun}` yet")
-        return None
     if noun not in NOUNS or what not in EVENTS:
         known = [f"{one}.{what}" for one in NOUNS for what in EVENTS]
-        hint = nearest(text, known) or f"write it like {noun if noun in NOUNS else 'ticket'}.changed"
+        # `response.set` writes to feedback, so people look for the response that came in.
+        hint = f"did you mean `{VERB_KINDS[noun]}.{what}`?" if noun in VERB_KINDS and noun not in NOUNS else ""
+        hint = hint or nearest(text, known) or f"write it like {noun if noun in NOUNS else 'ticket'}.changed"
         draft.problems.at_value(path, "CX032", f"there is no event {text!r}", hint)
         return None
     if offer is not None and not offered(offer, noun):

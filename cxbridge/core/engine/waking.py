@@ -1,0 +1,96 @@
+"""Runs whose time has come, moved on: waits that are over, questions that were answered or ran out; calls no vendor.
+
+A run that waits is a row with the time at which it is to be looked at, so a restart forgets none. One batch is one commit. Runs of
+a recipe that is paused or stopped are left as they are until it goes on; their questions can be answered meanwhile.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.engine import guard
+from cxbridge.core.engine.connections import Probe, no_probe
+from cxbridge.core.engine.settle import Pushed, RecipeOf, Settler
+from cxbridge.core.ledger import Run
+from cxbridge.core.recipes.model import Recipe
+from cxbridge.core.store import Store, runs, state
+
+BATCH = 100
+
+
+@dataclass(slots=True)
+class Woken:
+    """What a waking did: how many runs were looked at, which connections have new work, and when the next run is due."""
+
+    runs: int = 0
+    next_at: datetime | None = None
+    connections: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Waker:
+    """Moves runs on whose time has come. `recipe_of` gives the recipe in the version a run began under, or `None`."""
+
+    store: Store
+    settler: Settler
+    clock: Clock
+    recipe_of: RecipeOf
+    probe: Probe = no_probe
+
+    def wake(self) -> Woken:
+        """Look at every run that is due, batch by batch, and at those that nothing is in front of any more."""
+        result = Woken()
+        after: tuple[datetime, str] | None = None
+        while True:
+            with self.store.read() as tx:
+                # Nearly always there is nothing: found out without waiting for the writer.
+                due = runs.due(tx, self.clock.now(), BATCH, after)
+            if not due:
+                break
+            after = (due[-1].wake_at or self.clock.now(), due[-1].id)
+            self._batch([one.id for one in due], result)
+        self._free(result)
+        with self.store.read() as tx:
+            result.next_at = runs.next_wake(tx, self.clock.now())
+        return result
+
+    def _batch(self, ids: list[str], result: Woken) -> None:
+        with self.store.write() as tx:
+            held = state.pauses(tx)
+            pushed = Pushed()
+            for one in ids:
+                run = runs.get(tx, one)
+                recipe = self._may_go(run, held) if run is not None and _is_due(run, self.clock.now()) else None
+                if run is not None and recipe is not None:
+                    self.settler.move(tx, run, recipe, pushed)
+                    result.runs += 1
+            result.connections |= pushed.connections
+            self.probe("wake.moved")
+        self.probe("wake.committed")
+
+    def _may_go(self, run: Run, held: dict[str, state.Pause]) -> Recipe | None:
+        recipe = self.recipe_of(run)
+        if recipe is None or recipe.stage == "paused" or guard.name(recipe) in held:
+            return None
+        return recipe
+
+    def _free(self, result: Woken) -> None:
+        """Let runs begin that wait behind one that is over: whoever ended it may have been a person, or a failure."""
+        with self.store.read() as tx:
+            if not runs.freed(tx, 1):
+                return
+        with self.store.write() as tx:
+            held = state.pauses(tx)
+            pushed = Pushed()
+            for run in runs.freed(tx, BATCH):
+                recipe = self._may_go(run, held)
+                if recipe is not None:
+                    self.settler.move(tx, msgspec.structs.replace(run, state="running", reason=""), recipe, pushed)
+                    result.runs += 1
+            result.connections |= pushed.connections
+
+
+def _is_due(run: Run, now: datetime) -> bool:
+    return run.state == "waiting" and run.wake_at is not None and run.wake_at <= now

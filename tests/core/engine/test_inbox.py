@@ -1,0 +1,336 @@
+"""Working off what webhooks brought: what is pulled, what is read, when a delivery is done, and what people answered."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+import structlog.testing
+
+from cxbridge.core import connector as cx
+from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine import inbox as engine_inbox
+from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.inbox import APART, PAUSES, Asked, Work
+from cxbridge.core.engine.pull import pull, pull_one
+from cxbridge.core.errors import PluginError, StoreError
+from cxbridge.core.http import open_client
+from cxbridge.core.http.tokens import MemoryTokens
+from cxbridge.core.ledger import Ref
+from cxbridge.core.store import Store, Tx, checkpoints, inbox, planning, records
+from cxbridge.core.store.inbox import Arrival
+
+
+class Fake(cx.Connector):
+    """A vendor without a wire."""
+
+    name = "fake"
+
+    def endpoint(self) -> cx.Endpoint:
+        return cx.Endpoint("https://fake.test")
+
+
+def nothing(client: cx.Client, cursor: Any) -> Iterator[cx.Page]:
+    yield cx.Page([], cursor=None)
+
+
+def shown(client: cx.Client, key: str) -> cx.Page | None:
+    return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+
+STREAMS = (
+    cx.Stream("tickets", (cx.Ticket,), nothing, one=shown),
+    cx.Stream("users", (cx.Contact,), nothing),
+    cx.Stream("people", (cx.Contact,), filled_by="tickets"),
+    cx.Stream("gone", (cx.Contact,), filled_by="nowhere"),
+)
+
+
+def connection(*streams: cx.Stream) -> Connection:
+    return Connection("desk", Fake(), {one.name: one for one in streams or STREAMS}, {})
+
+
+@pytest.fixture
+def store(sqlite_store: Store) -> Store:
+    return sqlite_store
+
+
+@pytest.fixture
+def work(store: Store, clock: ManualClock) -> Work:
+    return Work(store, {"desk": connection()}, clock)
+
+
+@pytest.fixture
+def client(clock: ManualClock) -> Iterator[cx.Client]:
+    with open_client(Fake().endpoint(), connection="desk", clock=clock, tokens=MemoryTokens()) as opened:
+        yield opened
+
+
+Arrive = Callable[..., None]
+
+
+@pytest.fixture
+def arrive(store: Store, clock: ManualClock) -> Arrive:
+    numbers = iter(range(10_000))
+
+    def run(*nudges: cx.Nudge, pressed: Sequence[cx.Pressed] = (), name: str = "desk") -> None:
+        one = Arrival(
+            connection=name,
+            event_id=str(next(numbers)),
+            received_at=clock.now(),
+            announced=msgspec.Raw(msgspec.json.encode(Asked(nudges, pressed))),
+            nudges=nudges,
+            body=b"{}",
+        )
+        with store.write() as tx:
+            inbox.add(tx, [one])
+
+    return run
+
+
+def left(store: Store) -> int:
+    with store.read() as tx:
+        return len(inbox.waiting(tx))
+
+
+@pytest.mark.parametrize(
+    ("nudge", "job"),
+    [
+        (cx.Nudge("tickets", "1"), "read:desk/tickets"),
+        (cx.Nudge("tickets"), "pull:desk/tickets"),
+        (cx.Nudge("users", "7"), "pull:desk/users"),
+        (cx.Nudge("people", "7"), "pull:desk/tickets"),
+        (cx.Nudge("gone"), None),
+        (cx.Nudge("nowhere"), None),
+    ],
+)
+def test_a_nudge_becomes_the_job_that_can_do_it(
+    work: Work, store: Store, arrive: Arrive, nudge: cx.Nudge, job: str | None
+) -> None:
+    arrive(nudge)
+    assert work.take().jobs == ({job} if job else set())
+    assert left(store) == (1 if job else 0), "what nobody can do here is done"
+
+
+def test_a_delivery_is_done_when_everything_it_named_was_read(work: Work, store: Store, arrive: Arrive) -> None:
+    arrive(cx.Nudge("tickets", "1"), cx.Nudge("tickets", "2"), cx.Nudge("users"))
+    assert work.take().jobs == {"read:desk/tickets", "pull:desk/users"}
+    for key in work.due("desk", "tickets"):
+        work.was_read("desk", "tickets", key, work.waits_for("desk", "tickets", key))
+        assert left(store) == 1
+    work.pulled("desk", "users", work.begin("desk", "users"))
+    assert left(store) == 0
+    assert work.take().jobs == frozenset()
+
+
+def test_many_deliveries_about_one_entity_are_one_read(work: Work, store: Store, arrive: Arrive) -> None:
+    for _ in range(700):
+        arrive(cx.Nudge("tickets", "1"))
+    work.take()
+    assert work.due("desk", "tickets") == ["1"]
+    work.was_read("desk", "tickets", "1", work.waits_for("desk", "tickets", "1"))
+    assert left(store) == 0
+
+
+def test_what_comes_during_a_read_or_a_pull_waits_for_the_next(work: Work, store: Store, arrive: Arrive) -> None:
+    arrive(cx.Nudge("tickets", "1"))
+    arrive(cx.Nudge("users"))
+    work.take()
+    reading, pulling = work.waits_for("desk", "tickets", "1"), work.begin("desk", "users")
+    arrive(cx.Nudge("tickets", "1"))
+    arrive(cx.Nudge("users"))
+    work.take()
+    work.was_read("desk", "tickets", "1", reading)
+    work.pulled("desk", "users", pulling)
+    assert left(store) == 2
+    assert work.due("desk", "tickets") == ["1"]
+    assert work.pull_at("desk", "users") is not None
+
+
+def test_pulls_that_webhooks_cause_keep_their_distance(work: Work, clock: ManualClock, arrive: Arrive) -> None:
+    assert work.pull_at("desk", "users") is None
+    arrive(cx.Nudge("users"))
+    work.take()
+    assert work.pull_at("desk", "users") == clock.now()
+    work.pulled("desk", "users", work.begin("desk", "users"))
+    assert work.pull_at("desk", "users") is None
+    arrive(cx.Nudge("users"))
+    work.take()
+    assert work.pull_at("desk", "users") == clock.now() + APART
+    clock.advance(60)
+    assert work.pull_at("desk", "users") == clock.now()
+
+
+def test_a_new_announcement_of_what_is_not_shown_begins_its_pauses_anew(
+    work: Work, clock: ManualClock, arrive: Arrive
+) -> None:
+    arrive(cx.Nudge("tickets", "1"))
+    work.take()
+    for pause in PAUSES[:3]:
+        assert not work.was_not_shown("desk", "tickets", "1", work.waits_for("desk", "tickets", "1"))
+        assert work.next_due("desk", "tickets") == clock.now() + timedelta(seconds=pause)
+    assert work.due("desk", "tickets") == []
+    arrive(cx.Nudge("tickets", "1"))
+    work.take()
+    assert work.due("desk", "tickets") == ["1"]
+    assert not work.was_not_shown("desk", "tickets", "1", work.waits_for("desk", "tickets", "1"))
+    assert work.next_due("desk", "tickets") == clock.now() + timedelta(seconds=PAUSES[0])
+
+
+def test_what_a_process_left_open_the_next_one_takes_up(
+    work: Work, store: Store, clock: ManualClock, arrive: Arrive
+) -> None:
+    arrive(cx.Nudge("tickets", "1"))
+    arrive(cx.Nudge("users"))
+    first = work.take().jobs
+    assert Work(store, {"desk": connection()}, clock).take().jobs == first
+
+
+def test_a_connection_that_is_no_longer_configured_leaves_nothing_open(
+    work: Work, store: Store, arrive: Arrive
+) -> None:
+    arrive(cx.Nudge("tickets", "1"), name="removed")
+    arrive(pressed=[cx.Pressed("a", "approve", "users/7")], name="removed")
+    assert work.take().jobs == frozenset()
+    assert left(store) == 0
+
+
+def test_what_another_version_wrote_leaves_nothing_open(work: Work, store: Store, clock: ManualClock) -> None:
+    one = Arrival(
+        connection="desk", event_id="a", received_at=clock.now(), announced=msgspec.Raw(b'{"nudges": {"new": "form"}}')
+    )
+    with store.write() as tx:
+        inbox.add(tx, [one])
+    assert work.take().jobs == frozenset()
+    assert left(store) == 0
+
+
+def test_old_events_are_forgotten_about_once_an_hour(
+    work: Work, store: Store, clock: ManualClock, arrive: Arrive
+) -> None:
+    keep = timedelta(days=30)
+    arrive(cx.Nudge("nowhere"))
+    work.take()
+    assert work.forget(keep) == 0
+    clock.advance(keep.total_seconds() - 60)
+    assert work.forget(keep) == 0
+    clock.advance(120)
+    assert work.forget(keep) == 0, "not so soon again"
+    clock.advance(3600)
+    assert work.forget(keep) == 1
+
+
+# -- answers of people -------------------------------------------------------------------------------------------------
+
+PRESSED = cx.Pressed("approval-1", "approve", "users/7", "Mia", {"reason": "known"})
+
+
+def test_an_answer_is_handed_on_once_and_its_row_is_done(
+    work: Work, store: Store, clock: ManualClock, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[Any] = []
+    monkeypatch.setattr(engine_inbox, "on_pressed", lambda tx, *told: answered.append(told))
+    arrive(pressed=[PRESSED])
+    arrive(cx.Nudge("tickets", "1"), pressed=[PRESSED])
+    taken = work.take()
+    assert (set(taken.jobs), taken.answered) == ({"read:desk/tickets"}, 2)
+    assert answered == [("desk", PRESSED, clock.now())] * 2
+    assert left(store) == 1
+    # The nudge is taken up again after a restart, the answer is not.
+    assert Work(store, {"desk": connection()}, clock).take().answered == 0
+
+
+def test_an_answer_that_breaks_us_keeps_no_other_waiting_and_is_not_lost(
+    work: Work, store: Store, clock: ManualClock, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(tx: Tx, *told: Any) -> None:
+        planning.tally(tx, "x", "half", at=clock.now())
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(engine_inbox, "on_pressed", broken)
+    arrive(pressed=[PRESSED])
+    arrive(cx.Nudge("tickets", "1"))
+    with structlog.testing.capture_logs() as logged:
+        assert work.take().jobs == {"read:desk/tickets"}
+    assert [one["event"] for one in logged] == ["inbox.answer_failed"]
+    assert left(store) == 2
+    with store.read() as tx:
+        assert planning.tallies(tx, "x") == {}, "nothing of it was stored"
+    monkeypatch.setattr(engine_inbox, "on_pressed", lambda *told: None)
+    assert Work(store, {"desk": connection()}, clock).take().answered == 1
+
+
+def test_a_store_that_is_locked_leaves_the_answer_for_the_next_time(
+    work: Work, store: Store, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*told: Any) -> None:
+        raise StoreError("the store is locked")
+
+    arrive(pressed=[PRESSED])
+    with monkeypatch.context() as patched:
+        patched.setattr(engine_inbox, "on_pressed", locked)
+        with pytest.raises(StoreError):
+            work.take()
+    monkeypatch.setattr(engine_inbox, "on_pressed", lambda *told: None)
+    assert work.take().answered == 1
+    assert left(store) == 0
+
+
+def test_an_answer_to_a_question_nobody_asked_changes_nothing(work: Work, store: Store, arrive: Arrive) -> None:
+    arrive(pressed=[PRESSED])
+    with structlog.testing.capture_logs() as logged:
+        work.take()
+    assert [one["event"] for one in logged] == ["approval.unheeded"]
+    assert left(store) == 0
+
+
+# -- reading one -------------------------------------------------------------------------------------------------------
+
+
+def test_one_entity_and_what_stands_beside_it_is_one_commit_and_moves_no_checkpoint(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    def one(_: cx.Client, key: str) -> cx.Page:
+        beside = {"comments": [cx.Comment(source_id="c", ticket=f"tickets/{key}", visibility="public", body_text="x")]}
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor="never", beside=beside)
+
+    reached: list[str] = []
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    pull(store, held, held.streams["tickets"], client, clock)
+    with store.read() as tx:
+        before = checkpoints.get(tx, "desk", "tickets")
+    found = pull_one(store, held, held.streams["tickets"], client, clock, "1", probe=reached.append)
+    assert found is not None
+    assert (found.created, found.changed, found.pages) == (2, 2, 1)
+    assert reached == ["read.fetched", "read.stored", "read.committed"]
+    with store.read() as tx:
+        assert checkpoints.get(tx, "desk", "tickets") == before
+        assert records.get(tx, Ref("desk", "comments", "c")) is not None
+
+
+@pytest.mark.parametrize("error", [KeyError("a customer's word"), RecursionError(), ValueError("x")])
+def test_what_a_connector_raises_by_mistake_names_the_plugin_and_no_content(
+    store: Store, client: cx.Client, clock: ManualClock, error: Exception
+) -> None:
+    def broken(_: cx.Client, key: str) -> cx.Page:
+        raise error
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=broken))
+    with pytest.raises(PluginError, match="stream tickets of desk broke") as caught:
+        pull_one(store, held, held.streams["tickets"], client, clock, "1")
+    assert "customer" not in str(caught.value)
+
+
+def test_not_found_is_not_shown_and_a_stream_without_one_says_so(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    def missing(_: cx.Client, key: str) -> cx.Page:
+        raise cx.NotFound("gone")
+
+    held = connection(
+        cx.Stream("tickets", (cx.Ticket,), nothing, one=missing), cx.Stream("users", (cx.Contact,), nothing)
+    )
+    assert pull_one(store, held, held.streams["tickets"], client, clock, "1") is None
+    with pytest.raises(PluginError, match="cannot read one"):
+        pull_one(store, held, held.streams["users"], client, clock, "1")
