@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -13,11 +14,21 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cxbridge.core.connector import Connector
-from cxbridge.plugins.zendesk import Zendesk
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "cxbridge/sandbox/data/README.md"]
-OURS = ["README.md", *(f"docs/{name}.md" for name in ("operating", "recipes", "promises", "sandbox", "glossary"))]
+_NAMES = (
+    "operating",
+    "vendors",
+    "webhooks",
+    "identity",
+    "recipes",
+    "figures",
+    "promises",
+    "sandbox",
+    "glossary",
+)
+OURS = ["README.md", *(f"docs/{name}.md" for name in _NAMES)]
 
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -150,10 +161,15 @@ def told_defaults(table: Table, key: str) -> dict[str, str]:
     }
 
 
+_LEAST: Mapping[str, Mapping[str, Any]] = {
+    "zendesk": {"subdomain": "acme", "access_token": "made-up"},
+    "jira": {"site": "acme", "email": "a@b.test", "api_token": "made-up", "projects": ["ENG"]},
+    "gainsight": {"domain": "acme", "access_key": "made-up"},
+    "qualtrics": {"datacenter": "fra1", "api_token": "made-up"},
+    "slack": {"token": "made-up"},
+}
+
+
 def made(connector: type[Connector]) -> Connector:
     """A connector with as little as it takes."""
-    return connector.model_validate(
-        {"subdomain": "acme", "access_token": "made-up"}
-        if connector is Zendesk
-        else {"site": "acme", "email": "a@b.test", "api_token": "made-up", "projects": ["ENG"]}
-    )
+    return connector.model_validate(_LEAST[connector.name])

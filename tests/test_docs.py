@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,16 +24,48 @@ from cxbridge.cli import errors as cli_errors
 from cxbridge.cli import sandbox as sandbox_command
 from cxbridge.cli.app import build
 from cxbridge.core import config, errors
+from cxbridge.core.config.times import CalendarSettings, WindowSettings
 from cxbridge.core.connector import Connector
 from cxbridge.core.ledger import DeliveryState, RunState
+from cxbridge.plugins.gainsight import Gainsight
 from cxbridge.plugins.jira import Jira
+from cxbridge.plugins.qualtrics import Qualtrics
+from cxbridge.plugins.qualtrics.rules import InviteRule, SurveyRule
+from cxbridge.plugins.slack import Slack
 from cxbridge.plugins.zendesk import API_TOKENS_END, Zendesk
 from cxbridge.sandbox import control, faults
 from cxbridge.sandbox import seed as company
+from cxbridge.sandbox.gainsight import control as gainsight_people
+from cxbridge.sandbox.gainsight import rows as gainsight_rows
 from cxbridge.sandbox.jira.control import Control
+from cxbridge.sandbox.qualtrics import control as qualtrics_people
+from cxbridge.sandbox.qualtrics import surveys as qualtrics_surveys
+from cxbridge.sandbox.server import Sandbox
+from cxbridge.sandbox.slack import control as slack_people
+from cxbridge.sandbox.slack import rows as slack_rows
 from cxbridge.sandbox.world import World
 from cxbridge.sandbox.zendesk import rows
-from tests.documentation import OURS, PAGES, ROOT, anchor, default_of, links_of, made, page, spans, told_defaults
+from tests.documentation import (
+    OURS,
+    PAGES,
+    ROOT,
+    anchor,
+    default_of,
+    links_of,
+    made,
+    page,
+    short,
+    spans,
+    told_defaults,
+)
+
+CONNECTORS: dict[str, type[Connector]] = {
+    "Zendesk": Zendesk,
+    "Jira": Jira,
+    "Gainsight": Gainsight,
+    "Qualtrics": Qualtrics,
+    "Slack": Slack,
+}
 
 # -- pages as such -----------------------------------------------------------------------------------------------------
 
@@ -59,7 +92,6 @@ def test_what_stands_in_backquotes_stands_on_one_line() -> None:
 
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {target.partition("#")[0] for target in links_of(page("README.md").prose)}
-    linked |= {f"docs/{target.partition('#')[0]}" for one in OURS[1:] for target in links_of(page(one).prose)}
     assert {str(file.relative_to(ROOT)) for file in (ROOT / "docs").glob("*.md")} <= linked
 
 
@@ -81,6 +113,9 @@ def test_json_and_toml_examples_parse() -> None:
                 tomllib.loads(block.text)
             elif block.language == "json":
                 json.loads(block.text)
+            elif block.language == "jsonl":
+                for line in block.text.splitlines():
+                    json.loads(line)
 
 
 def test_the_changelog_begins_with_what_is_not_released() -> None:
@@ -221,12 +256,73 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert told_defaults(page("docs/operating.md").table("Settings"), "Setting") == real
 
 
-@pytest.mark.parametrize(("heading", "connector"), [("Zendesk", Zendesk), ("Jira", Jira)])
+@pytest.mark.parametrize(("heading", "connector"), CONNECTORS.items())
 def test_every_setting_of_a_connection_is_documented_with_its_default(heading: str, connector: type[Connector]) -> None:
     real = {name: default_of(field) for name, field in connector.model_fields.items()}
-    assert told_defaults(page("docs/operating.md").table(heading, "Setting"), "Setting") == real
-    credentials = page("docs/operating.md").table(heading, "Credential").column("Settings")
+    assert told_defaults(page("docs/vendors.md").table(heading, "Setting"), "Setting") == real
+    credentials = page("docs/vendors.md").table(heading, "Credential").column("Settings")
     assert {word for cell in credentials for word in spans(cell)} <= set(real)
+    told = {
+        word for cell in credentials for word in spans(cell) if "Secret" in str(connector.model_fields[word].annotation)
+    }
+    secrets = {key for key, one in connector.model_fields.items() if "Secret" in str(one.annotation)}
+    assert secrets - told <= {"webhook_secret", "webhook_secret_old"}
+
+
+@pytest.mark.parametrize(
+    ("name", "heading", "table"),
+    [
+        ("docs/operating.md", "[calendars.NAME]", CalendarSettings),
+        ("docs/operating.md", "[[windows]]", WindowSettings),
+        ("docs/vendors.md", "What a survey measures", SurveyRule),
+        ("docs/vendors.md", "How invitations go out", InviteRule),
+    ],
+)
+def test_every_setting_of_a_nested_table_is_documented_with_its_default(
+    name: str, heading: str, table: type[BaseModel]
+) -> None:
+    real = {field.alias or key: default_of(field) for key, field in table.model_fields.items()}
+    assert told_defaults(page(name).table(heading, "Setting"), "Setting") == real
+
+
+@pytest.mark.parametrize(("heading", "connector"), CONNECTORS.items())
+def test_every_stream_is_told_with_its_kind_and_pace(heading: str, connector: type[Connector]) -> None:
+    table = page("docs/vendors.md").table("What is read" if heading == "Qualtrics" else heading, "Stream")
+    told = {spans(stream)[0]: (kinds, every) for stream, kinds, every, _ in table.rows}
+    real = {}
+    for stream in made(connector).streams():
+        pace = short(timedelta(seconds=stream.every)) if stream.every else "`poll`"
+        kinds = ", ".join(kind.__name__.lower() for kind in stream.kinds)
+        real[stream.name] = (kinds, f"with `{stream.filled_by}`" if stream.filled_by else pace)
+    assert told == real
+
+
+@pytest.mark.parametrize(("heading", "connector"), CONNECTORS.items())
+def test_what_happens_to_webhooks_without_a_secret_is_told(heading: str, connector: type[Connector]) -> None:
+    webhook = made(connector).webhook()
+    assert webhook is not None
+    table = page("docs/webhooks.md").table("At each vendor", "Vendor")
+    told = dict(zip(table.column("Vendor"), table.column("Without `webhook_secret`"), strict=True))
+    assert told.keys() == CONNECTORS.keys()
+    # A connector made with as little as it takes has no secret for webhooks.
+    assert told[heading].startswith("every delivery is refused" if webhook.signed else "the path alone")
+
+
+def test_the_settings_of_a_new_installation_show_every_vendor(tmp_path: Path) -> None:
+    shipped = (ROOT / "cxbridge/cli/data/cxbridge.toml").read_text(encoding="utf-8")
+    file = tmp_path / "cxbridge.toml"
+    # What is commented out works as it stands there: a setting, a table, or an entry of one.
+    file.write_text(re.sub(r"^# (?=\[|[a-z-_]+ += )", "", shipped, flags=re.MULTILINE), encoding="utf-8")
+    (tmp_path / "secrets").mkdir()
+    for secret in re.findall(r'secret = "([^"]+)"', shipped):
+        (tmp_path / "secrets" / secret).write_text("made-up\n")
+    settings = config.load(file, environ={}).settings
+    assert {one["connector"] for one in settings.connections.values()} == {one.name for one in CONNECTORS.values()}
+    for name, one in settings.connections.items():
+        kind = next(each for each in CONNECTORS.values() if each.name == one["connector"])
+        assert set(one) - {"connector"} <= set(kind.model_fields), name
+    assert settings.webhooks.listen
+    assert set(settings.calendars) == {"support"}
 
 
 def test_environment_variables_on_the_pages_are_read() -> None:
@@ -263,7 +359,8 @@ def test_settings_on_the_pages_load(tmp_path: Path) -> None:
 
 
 def test_a_secret_in_the_settings_is_refused_and_not_repeated(tmp_path: Path) -> None:
-    for name, connector in (("zendesk", Zendesk), ("jira", Jira)):
+    for connector in CONNECTORS.values():
+        name = connector.name
         secrets = [key for key, one in connector.model_fields.items() if "Secret" in str(one.annotation)]
         assert secrets
         for key in secrets:
@@ -303,7 +400,7 @@ def test_how_each_write_is_settled_is_told() -> None:
         told |= dict.fromkeys(spans(cell), effect)
     real = {
         f"{connector.name} {action.name}": type(action.effect).__name__
-        for connector in (Zendesk, Jira)
+        for connector in CONNECTORS.values()
         for action in made(connector).actions()
     }
     assert told == real
@@ -311,7 +408,10 @@ def test_how_each_write_is_settled_is_told() -> None:
 
 def test_log_events() -> None:
     told = {name for cell in page("docs/operating.md").table("Logs").column("Event") for name in spans(cell)}
-    sources = [*(ROOT / "cxbridge/core").rglob("*.py"), ROOT / "cxbridge/cli/daemon.py"]
+    sources = [
+        *(file for part in ("core", "console", "plugins") for file in (ROOT / "cxbridge" / part).rglob("*.py")),
+        ROOT / "cxbridge/cli/daemon.py",
+    ]
     pattern = re.compile(r"(?:\b_?log\.(?:info|warning|error|debug)|\btold|getattr\(_log, \w+\))\(\s*\"([a-z_.]+)\"")
     assert told == {name for file in sources for name in pattern.findall(file.read_text(encoding="utf-8"))}
 
@@ -323,7 +423,8 @@ def test_states() -> None:
 
 
 def test_the_end_of_zendesks_api_tokens() -> None:
-    assert set(re.findall(r"20\d\d-\d\d-\d\d", page("docs/operating.md").prose)) == {API_TOKENS_END.isoformat()}
+    told = re.findall(r"20\d\d-\d\d-\d\d", page("docs/vendors.md").prose + page("docs/operating.md").prose)
+    assert set(told) == {API_TOKENS_END.isoformat()}
 
 
 # -- promises ----------------------------------------------------------------------------------------------------------
@@ -361,27 +462,70 @@ def test_faults() -> None:
     assert faults.Faults().add_rule(rule).name == "ghost"
 
 
-def test_control_requests() -> None:
+_METHOD = "GET|POST|PUT|PATCH|DELETE"
+_PEOPLE = {"gainsight": gainsight_people, "qualtrics": qualtrics_people, "slack": slack_people}
+# What stands in the place of a word in capitals: something that is there once the rows on the page are loaded.
+_NAMED = {
+    "gainsight": {"companies": "HL-2001", "persons": "ines@northwind.test", "users": "maya@harbourlight.example"},
+    "qualtrics": {"contacts": "ines@northwind.test", "surveys": "SV_relationNPS0001"},
+    "slack": {"channels": "cx-alerts", "users": "Maya Ortiz"},
+}
+
+
+def told_requests() -> set[tuple[str, str]]:
     table = page("docs/sandbox.md").table("The control API")
     text = " ".join(cell for row in table.rows for cell in row)
     told: set[tuple[str, str]] = set()
-    for methods, path in re.findall(r"((?:`?(?:GET|POST|PUT|PATCH|DELETE)`?(?:, | and )?)+) (/[\w/]+)`", text):
+    for methods, path in re.findall(rf"((?:`?(?:{_METHOD})`?(?:, | and )?)+) (/[\w/]+)`", text):
         told |= {(method, path) for method in re.findall(r"[A-Z]+", methods)}
+    return told
+
+
+def test_control_requests() -> None:
+    told = told_requests()
     routes = {
         (method, re.sub(r"\{\w+(:\w+)?\}", "*", route.path))
         for route in control.create_app(World()).routes
-        if isinstance(route, Route) and not re.match(r"/(zendesk|jira)/|/$", route.path)
+        if isinstance(route, Route) and not re.match(r"/(zendesk|jira|\{vendor\})/|/$", route.path)
         for method in (route.methods or set()) - {"HEAD"}
     }
     plain = {
         (method, path.replace("NUMBER", "*").replace("VENDOR/revoke", "*/*").replace("VENDOR/restore", "*/*"))
         for method, path in told
-        if not path.startswith(("/zendesk", "/jira"))
+        if not path.startswith(("/zendesk", "/jira", *(f"/{vendor}" for vendor in _PEOPLE)))
     }
     assert plain == routes
     known = control._HELP + (Control.__doc__ or "").replace("issues", "/jira/issues")
     for _, path in told:
-        assert path in known or path == "/tokens/VENDOR/restore", path
+        if path.split("/")[1] not in _PEOPLE:
+            assert path in known or path == "/tokens/VENDOR/restore", path
+
+
+@pytest.mark.parametrize("vendor", _PEOPLE)
+def test_control_requests_of_a_vendor(vendor: str) -> None:
+    told = {(method, tuple(path.split("/")[2:])) for method, path in told_requests() if path.startswith(f"/{vendor}/")}
+    # `DELETE removes it` stands behind a path of another method there.
+    described = re.findall(
+        rf"((?:(?:{_METHOD})(?:, )?)+) +(?!removes|takes)([a-z]+(?:/[a-z]+)*)",
+        (_PEOPLE[vendor].__doc__ or "").partition("\n\n")[2],
+    )
+    real = {(method, name.split("/")[0]) for methods, name in described for method in re.findall(r"[A-Z]+", methods)}
+    assert len(real) > 8
+    assert real <= {(method, parts[0]) for method, parts in told}
+    # And each of them is understood: whatever else may be wrong with it, it is no unknown request.
+    with Sandbox(vendors=[vendor]) as sandbox:
+        company.load_text(sandbox.world, "\n".join(json.dumps(row) for row in _shown_rows(vendor)))
+        people, unknown = sandbox.world.vendors[vendor], []
+        for method, parts in sorted(told):
+            path = "/".join(_NAMED[vendor].get(parts[0], part) if part.isupper() else part for part in parts)
+            try:
+                people.control(method, path, {})
+            except (LookupError, ValueError, TypeError) as error:
+                if re.search(rf"there is no ({_METHOD}) |means nothing", str(error)):
+                    unknown.append(f"{method} {path}: {error}")
+        assert unknown == []
+        with pytest.raises(LookupError, match=r"there is no|means nothing"):
+            people.control("PUT", "nonsense", {})
 
 
 def test_options_and_ports_of_the_sandbox() -> None:
@@ -389,7 +533,14 @@ def test_options_and_ports_of_the_sandbox() -> None:
     told = {name for cell in table.column("Option") for name in spans(cell)}
     assert told == set(options_of(TREE[("sandbox",)])) - {"--help"}
     ports = [int(one) for one in page("docs/sandbox.md").table("Run it", "Server").column("Default port")]
-    assert ports == [sandbox_command.CONTROL_PORT, sandbox_command.ZENDESK_PORT, sandbox_command.JIRA_PORT]
+    assert ports == [
+        sandbox_command.CONTROL_PORT,
+        sandbox_command.ZENDESK_PORT,
+        sandbox_command.JIRA_PORT,
+        sandbox_command.GAINSIGHT_PORT,
+        sandbox_command.QUALTRICS_PORT,
+        sandbox_command.SLACK_PORT,
+    ]
     defaults = {name: one.default for name, one in options_of(TREE[("sandbox",)]).items()}
     for cell, default in zip(table.column("Option"), table.column("Default"), strict=True):
         if default.replace(", ", "").isdigit():
@@ -414,10 +565,67 @@ def _any_row(kind: Any) -> Any:
     return kind(**needed)
 
 
-def test_the_company_is_as_large_as_the_page_says() -> None:
-    with (ROOT / "cxbridge/sandbox/data/company.jsonl").open(encoding="utf-8") as lines:
+def _shown_rows(vendor: str) -> list[dict[str, Any]]:
+    shown = next(block.text for block in page("docs/sandbox.md").blocks if block.language == "jsonl")
+    return [row for row in map(json.loads, shown.splitlines()) if row["kind"].startswith(f"{vendor}.")]
+
+
+def test_rows_of_the_other_vendors() -> None:
+    table = page("docs/sandbox.md").table("Rows of the other vendors")
+    told = {spans(kind)[0]: {*spans(needed), *spans(more)} for kind, needed, more in table.rows}
+    real: dict[str, set[str]] = {
+        "gainsight.user": {"email", "name", "active"},
+        "gainsight.company": {*gainsight_rows.COMPANY, "renews_in", "ago"},
+        "gainsight.person": {*gainsight_rows._PERSON, "company", "companies", "title", "role", "ago"},
+        "gainsight.cta": {*gainsight_rows._CTA, "company", "due_in", "ago"},
+        "qualtrics.survey": set(qualtrics_surveys._KNOWN - {"kind"}),
+        "qualtrics.contact": set(qualtrics_people._CONTACT - {"kind"}),
+        "qualtrics.response": set(qualtrics_people._RESPONSE - {"kind", "announce"}),
+        "qualtrics.ticket": set(qualtrics_people._TICKET - {"kind"}),
+        **{
+            f"slack.{name}": {one.name for one in msgspec.structs.fields(shape)} - {"kind"}
+            for name, shape in (
+                ("user", slack_rows.UserRow),
+                ("channel", slack_rows.ChannelRow),
+                ("message", slack_rows.MessageRow),
+            )
+        },
+    }
+    assert {kind: told[kind] for kind in real} == real
+    assert set(told) - set(real) == {"gainsight.score", "gainsight.touchpoint"}
+    for kind in set(told) - set(real):
+        # What it may say stands in the code only where it refuses what it may not.
+        maker = gainsight_rows._KINDS[kind.partition(".")[2]]
+        with Sandbox(vendors=["gainsight"]) as sandbox, pytest.raises(ValueError, match="it may say") as caught:
+            maker(sandbox.world.vendors["gainsight"].tenant, {"nonsense": 1}, "seed")  # type: ignore[attr-defined]
+        assert set(str(caught.value).partition("it may say ")[2].split(", ")) == told[kind]
+
+
+@pytest.mark.parametrize("vendor", _PEOPLE)
+def test_rows_on_the_page_load_also_with_what_is_needed_alone(vendor: str) -> None:
+    table = page("docs/sandbox.md").table("Rows of the other vendors")
+    needed = {spans(kind)[0]: spans(cell) for kind, cell, _ in table.rows}
+    shown = _shown_rows(vendor)
+    assert shown
+    values = {"company": "HL-2001", "channel": "cx-alerts", "user": "maya@harbourlight.example", "score": 3}
+    with Sandbox(vendors=[vendor]) as sandbox:
+        loaded = company.load_text(sandbox.world, "\n".join(json.dumps(row) for row in shown))
+        assert sum(loaded.values()) == len(shown)
+        for number, (kind, names) in enumerate(sorted(needed.items())):
+            if kind.startswith(f"{vendor}."):
+                least = {name: values.get(name, f"{name}-{number}@northwind.test") for name in names}
+                company.load_text(sandbox.world, json.dumps({"kind": kind, **least}))
+
+
+def test_the_company_is_as_large_as_the_pages_say() -> None:
+    data = ROOT / "cxbridge/sandbox/data"
+    with (data / "company.jsonl").open(encoding="utf-8") as lines:
         tickets = sum('"kind": "ticket"' in line for line in lines)
     assert f"{tickets} tickets" in page("docs/sandbox.md").prose
+    table = page("cxbridge/sandbox/data/README.md").table("Customer success, surveys, chat", "Kind")
+    told = {spans(kind)[0]: int(count) for kind, count, _ in table.rows}
+    with (data / "success.jsonl").open(encoding="utf-8") as lines:
+        assert told == Counter(json.loads(line)["kind"] for line in lines)
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

@@ -12,21 +12,29 @@ from pydantic import BaseModel
 
 from cxbridge.cli.app import run
 from cxbridge.core.actions import VERBS
-from cxbridge.core.canonical import KINDS, Entity
+from cxbridge.core.canonical import KINDS, Entity, Sentiment
+from cxbridge.core.engine.given import SaidSo
 from cxbridge.core.recipes import calls, operators, schema
 from cxbridge.core.recipes.allowlist import LONGEST_EXPRESSION, LONGEST_TEMPLATE
-from cxbridge.core.recipes.expressions import LINKED, Language, ValueMap
+from cxbridge.core.recipes.checks import people
+from cxbridge.core.recipes.expressions import ITS, LINKED, MOVES, Band, Language, ValueMap
 from cxbridge.core.recipes.filters import standard_filters
 from cxbridge.core.recipes.functions import standard_functions
 from cxbridge.core.recipes.inspection import DEEPEST, MOST_NODES
-from cxbridge.core.recipes.model import BELONGINGS, NOUNS
+from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS
 from cxbridge.core.recipes.patterns import LONGEST_PATTERN
+from cxbridge.core.recipes.surroundings import Surroundings, window_of
 from cxbridge.core.recipes.templates import MOST_ITEMS
 from cxbridge.core.recipes.values import BIGGEST_TEXT
+from cxbridge.plugins.gainsight import Gainsight
 from cxbridge.plugins.jira import Jira
+from cxbridge.plugins.qualtrics import Qualtrics
+from cxbridge.plugins.slack import Slack
 from cxbridge.plugins.zendesk import Zendesk
 from tests.documentation import OURS, ROOT, default_of, listed, made, page, spans, told_defaults
 from tests.integration.scene import scene
+
+CONNECTORS = (Zendesk, Jira, Gainsight, Qualtrics, Slack)
 
 # -- tables and words -----------------------------------------------------------------------------------------------------------
 
@@ -40,9 +48,11 @@ from tests.integration.scene import scene
         ("[[trigger]]", schema.Trigger),
         ("[run]", schema.RunTable),
         ("[limits]", schema.Limits),
+        ("[band.NAME]", schema.BandTable),
         ("[[step]]", schema.Step),
         ("[[sync]]", schema.Sync),
         ("[[sync.field]]", schema.SyncField),
+        ("[[sync.comment]]", schema.SyncComment),
         ("[[follow]]", schema.Follow),
         ("[on_error]", schema.OnError),
         ("[on_error.retry]", schema.Retry),
@@ -63,6 +73,17 @@ def test_every_key_of_a_recipe_is_documented_with_its_default(heading: str, mode
             assert set(values) <= set(spans(meanings[field.alias or name])), f"{heading} {name}"
 
 
+@pytest.mark.parametrize(("heading", "step"), [("wait", "wait"), ("approve", "approve")])
+def test_what_steps_with_people_take_is_documented(heading: str, step: str) -> None:
+    known, required = people.inputs_of(step)
+    table = page("docs/recipes.md").table(heading, "Key")
+    told = [spans(cell)[0] for cell in table.column("Key")]
+    # `clock` of a `wait` stands with the length that it counts.
+    assert set(told) == set(known) - ({"clock"} if step == "wait" else set())
+    if step == "approve":
+        assert {name for name, default in told_defaults(table, "Key").items() if default == "required"} == set(required)
+
+
 def test_stages() -> None:
     told = [spans(cell)[0] for cell in page("docs/recipes.md").table("Stages").column("Stage")]
     assert told == list(listed(schema.RecipeFile.model_fields["stage"].annotation))
@@ -71,13 +92,13 @@ def test_stages() -> None:
 def test_what_is_not_there_yet_is_all_told() -> None:
     prose = page("docs/recipes.md").prose.partition("## Not there yet")[2]
     told = {word for one in spans(prose) for word in re.findall(r"\w+", one)}
-    planned = {*schema.PLANNED_STEPS, *schema.PLANNED_NOUNS}
+    planned = {*schema.PLANNED_STEPS}
     for model in (one for one in vars(schema).values() if isinstance(one, type) and issubclass(one, schema.Table)):
         planned |= model.planned
         for values in model.planned_values.values():
             planned |= values
     assert planned <= told
-    assert told - planned <= {"business_age", "2", "business_days", "for_each", "batch", "echoes"}
+    assert told - planned <= {"echoes"}
 
 
 def test_nouns_and_what_belongs_to_them() -> None:
@@ -114,20 +135,21 @@ def test_values_of_fields() -> None:
 
 
 def test_verbs() -> None:
-    offered = {connector.name: {one.name for one in made(connector).actions()} for connector in (Zendesk, Jira)}
+    offered = {connector.name: {one.name for one in made(connector).actions()} for connector in CONNECTORS}
     told = {}
-    for verb, inputs, zendesk, jira in page("docs/recipes.md").table("Verbs").rows:
-        told[spans(verb)[0]] = (re.findall(r"`(\w+)`(\*?)", inputs), zendesk, jira)
+    for verb, inputs, *by in page("docs/recipes.md").table("Verbs").rows:
+        told[spans(verb)[0]] = (re.findall(r"`(\w+)`(\*?)", inputs), *by)
     real = {
         verb: (
             [(one.name, "*" if one.required else "") for one in msgspec.structs.fields(inputs)],
-            *("yes" if verb in offered[name] else "" for name in ("zendesk", "jira")),
+            *("yes" if verb in offered[one.name] else "" for one in CONNECTORS),
         )
         for verb, inputs in VERBS.items()
         if verb != "link.ensure"
     }
     assert told == real
-    assert offered["zendesk"] | offered["jira"] == set(VERBS)
+    assert set().union(*offered.values()) == set(VERBS)
+    assert tuple(one.lower() for one in page("docs/recipes.md").table("Verbs").header[2:]) == tuple(offered)
 
 
 def test_error_codes() -> None:
@@ -152,8 +174,16 @@ def test_error_codes() -> None:
 def example_scope() -> tuple[Language, dict[str, Any]]:
     given = json.loads(next(block.text for block in page("docs/recipes.md").blocks if block.language == "json"))
     maps = {name: ValueMap(name, entries) for name, entries in given.pop("maps").items()}
-    links = given.pop("links")
-    return Language(maps=maps), {**given, LINKED: lambda _record, relation: links.get(relation, [])}
+    bands = {name: Band(name, **ends, falling=False) for name, ends in given.pop("bands").items()}
+    links, its, moves = given.pop("links"), given.pop("its"), given.pop("moves")
+    judge = SaidSo(msgspec.convert(given.pop("sentiment"), Sentiment))
+    around = Surroundings(windows=[window_of(one) for one in given.pop("windows")], judge=judge)
+    hooks = {
+        LINKED: lambda _record, relation: links.get(relation, []),
+        ITS: lambda _record, name: its[name],
+        MOVES: lambda _parts: [(one, True) for one in moves],
+    }
+    return Language(maps=maps, bands=bands, around=around), {**given, **hooks}
 
 
 @pytest.mark.parametrize("heading", ["Operators", "Tests", "Functions", "Filters"])
@@ -204,6 +234,15 @@ site = "acme"
 email = "integration@example.com"
 api_token = { secret = "made-up" }
 projects = ["ENG"]
+
+[connections.slack]
+connector = "slack"
+token = { secret = "made-up" }
+
+[connections.qualtrics]
+connector = "qualtrics"
+datacenter = "fra1"
+api_token = { secret = "made-up" }
 """
 HEAD = 'title = "An example"\nowner = "support-ops"\nuse = { desk = "zendesk", tracker = "jira" }\n'
 TRIGGER = '\n[[trigger]]\non = "ticket.changed"\nfrom = "desk"\n'

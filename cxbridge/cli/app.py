@@ -6,7 +6,22 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from cxbridge.cli import connections, daemon, dead, demo, history, recipes, runs, sandbox, start, verbs
+from cxbridge.cli import (
+    approvals,
+    connections,
+    daemon,
+    dead,
+    demo,
+    figures,
+    history,
+    identity,
+    recipes,
+    runs,
+    sandbox,
+    simulate,
+    start,
+    verbs,
+)
 from cxbridge.cli.errors import EXIT_CODES, INTERRUPTED, report, report_bug, report_usage
 from cxbridge.core.errors import CxbridgeError
 
@@ -55,12 +70,16 @@ def build() -> typer.Typer:
     app.command("plan")(verbs.plan)
     app.command("push")(verbs.push)
     app.command("run")(daemon.run)
+    app.command("simulate")(simulate.simulate)
     app.command("why")(history.why)
     app.command("why-not")(history.why_not)
+    app.command("figures")(figures.figures)
     app.add_typer(connections.app, name="connections")
     app.add_typer(recipes.app, name="recipes")
     app.add_typer(runs.app, name="runs")
     app.add_typer(dead.app, name="dead")
+    app.add_typer(approvals.app, name="approvals")
+    app.add_typer(identity.app, name="identity")
     return app
 
 

@@ -161,7 +161,9 @@ def _run_row(run: "Run") -> dict[str, Any]:
         "code": run.state,
         "why": run.reason,
         "next": (
-            "mend what holds it (the entity, or the recipe's map): the run goes on with the next look at the entity"
+            "answer the question that it asked, with `cxbridge approvals answer`: the run goes on at once"
+            if held and "cxbridge approvals answer" in run.reason
+            else "mend what holds it (the entity, or the recipe's map): the run goes on with the next look at the entity"
             if held
             else f"see what happened with `cxbridge runs show {run.id}`; the recipe acts again when the entity changes"
         ),

@@ -1,6 +1,6 @@
 """What recipes would do, as a table and a tally; shared by `plan` and `recipes plan`, which change nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +45,12 @@ def tally(rehearsed: "Rehearsed") -> list[tuple[str, int]]:
 
 
 def _print(output: Output, recipe: "Recipe", rehearsed: "Rehearsed") -> None:
+    from cxbridge.core.recipes.nouns import several
+
     output.line(f"{recipe.id} ({recipe.stage}): {recipe.title}")
     output.table(
-        [f"of {rehearsed.considered} {recipe.noun}s", "count"], [[name, count] for name, count in tally(rehearsed)]
+        [f"of {rehearsed.considered} {several(recipe.noun)}", "count"],
+        [[name, count] for name, count in tally(rehearsed)],
     )
     acting = [run for run in rehearsed.acts if not run.held]
     for run in acting[:_SPELLED_OUT]:
@@ -57,6 +60,8 @@ def _print(output: Output, recipe: "Recipe", rehearsed: "Rehearsed") -> None:
             for name, value in delivery.inputs.items():
                 if value not in (None, "", [], {}):
                     output.line(f"      {name} = {_short(value)}")
+        for step, told in _told_of(run):
+            output.line(f"  {step}: {_short(told)}")
     if len(acting) > _SPELLED_OUT:
         output.line(f"\n… and {len(acting) - _SPELLED_OUT} more; --json lists them all")
     for run in rehearsed.acts:
@@ -65,6 +70,16 @@ def _print(output: Output, recipe: "Recipe", rehearsed: "Rehearsed") -> None:
     if acting and not recipe.acts:
         output.line(f'\nnothing of this happens while the stage is {recipe.stage}; set stage = "live" in {recipe.path}')
     output.line()
+
+
+def _told_of(run: "RehearsedRun") -> list[tuple[str, str]]:
+    """What steps say that write nothing themselves: a question taken as answered, a wait, somebody left alone."""
+    written = {one.step for one in run.deliveries}
+    return [
+        (step, str(told["told"]))
+        for step, told in run.run.results.items()
+        if step not in written and isinstance(told, Mapping) and told.get("told")
+    ]
 
 
 def _target(delivery: "Delivery") -> str:
@@ -105,6 +120,7 @@ def _run_data(run: "RehearsedRun") -> dict[str, Any]:
             }
             for one in run.deliveries
         ],
+        "told": dict(_told_of(run)),
         "links": [{"left": str(one.left), "right": str(one.right), "relation": one.relation} for one in run.links],
     }
 

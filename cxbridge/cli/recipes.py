@@ -193,9 +193,10 @@ def schema() -> None:
 
 
 def _load(read: "Configuration", names: Sequence[str] | None) -> "Loaded":
+    from cxbridge.core.engine.surroundings import surroundings
     from cxbridge.core.recipes.load import Loaded, load_folder
 
-    loaded = load_folder(read.recipes_dir, opening.connections(read), read.settings.recipes.inputs)
+    loaded = load_folder(read.recipes_dir, opening.connections(read), read.settings.recipes.inputs, surroundings(read))
     if not names:
         return loaded
     wanted = [Path(name).stem for name in names]

@@ -58,6 +58,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a run: its steps, what was sent, and what the vendors answered."""
+    from cxbridge.core.recipes.judging import judged_text
     from cxbridge.core.store import outbox, receipts, runs
 
     output = Output(json)
@@ -73,6 +74,9 @@ def show(
     output.line(f"  subject  {found.subject}")
     output.line(f"  state    {found.state}" + (f": {clean(found.reason)}" if found.reason else ""))
     output.line(f"  started  {shown(found.started_at)}   ended {shown(found.ended_at)}")
+    for told in found.context.get("judged", {}).values():
+        # What the run was told about a text, and by which model; the text itself is in the record.
+        output.line(f"  judged   {clean(judged_text(told) if isinstance(told, Mapping) else str(told))}")
     for one, rows in deliveries:
         target = f" on {one.target}" if one.target else ""
         output.line(
@@ -90,6 +94,11 @@ def show(
         if not rows and one.state == "confirmed" and isinstance(told, Mapping):
             # It made and wrote nothing: another delivery had done so before.
             output.line(f"      → {told.get('source_key') or told.get('id')}: {told.get('told') or 'as it was'}")
+    sent = {one.step for one, _ in deliveries if one.state != "cancelled"}
+    for step, told in found.results.items():
+        if step not in sent and isinstance(told, Mapping) and told.get("told"):
+            # A step that asked people, waited, or left somebody alone.
+            output.line(f"\n  {step}: {clean(str(told['told']))}")
 
 
 def _as_data(run: "Run") -> dict[str, Any]:
@@ -102,6 +111,7 @@ def _as_data(run: "Run") -> dict[str, Any]:
         "state": run.state,
         "reason": run.reason,
         "results": dict(run.results),
+        "judged": list(run.context.get("judged", {}).values()),
         "hops": run.hops,
         "started_at": run.started_at,
         "ended_at": run.ended_at,

@@ -13,7 +13,7 @@ from cxbridge.cli.errors import CannotWriteError, CommandError
 from cxbridge.cli.options import Json
 from cxbridge.cli.render import Output
 
-CONTROL_PORT, ZENDESK_PORT, JIRA_PORT = 8100, 8101, 8102
+CONTROL_PORT, ZENDESK_PORT, JIRA_PORT, GAINSIGHT_PORT, QUALTRICS_PORT, SLACK_PORT = 8100, 8101, 8102, 8103, 8104, 8105
 
 
 def sandbox(
@@ -24,6 +24,15 @@ def sandbox(
     jira_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Where Jira listens; 0 takes a free port.")
     ] = JIRA_PORT,
+    gainsight_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where Gainsight listens; 0 takes a free port.")
+    ] = GAINSIGHT_PORT,
+    qualtrics_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where Qualtrics listens; 0 takes a free port.")
+    ] = QUALTRICS_PORT,
+    slack_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where Slack listens; 0 takes a free port.")
+    ] = SLACK_PORT,
     control_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Where people, clock and faults are played; 0 takes a free port.")
     ] = CONTROL_PORT,
@@ -44,7 +53,7 @@ def sandbox(
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
     json: Json = False,
 ) -> None:
-    """Simulate Zendesk and Jira on this machine until interrupted: real HTTP, with a company to try things on.
+    """Simulate five vendors on this machine until interrupted: real HTTP, with a company to try things on.
 
     Point a folder at it with: cxbridge init --sandbox
     """
@@ -55,11 +64,25 @@ def sandbox(
 
     zendesk: dict[str, Any] = {"export_lag": export_lag}
     jira: dict[str, Any] = {"search_lag": search_lag}
+    others: dict[str, dict[str, Any]] = {"gainsight": {}, "qualtrics": {}, "slack": {}}
     if no_limits:
         zendesk["limits"] = None
         jira |= {"limits": None, "issue_writes": None}
-    world = World(seed, zendesk_options=zendesk, jira_options=jira)
-    served = Sandbox(world, ports={"zendesk": zendesk_port, "jira": jira_port, "control": control_port})
+        others = {
+            "gainsight": {"per_minute": None, "per_day": None},
+            "qualtrics": {"limits": None},
+            "slack": {"limits": None},
+        }
+    world = World(seed, zendesk_options=zendesk, jira_options=jira, options=others)
+    ports = {
+        "zendesk": zendesk_port,
+        "jira": jira_port,
+        "gainsight": gainsight_port,
+        "qualtrics": qualtrics_port,
+        "slack": slack_port,
+        "control": control_port,
+    }
+    served = Sandbox(world, ports=ports)
     try:
         loaded = company.load_file(world, data) if data else company.load_company(world)
     except SeedError as error:
@@ -79,14 +102,14 @@ def sandbox(
 
 
 def _tell(output: Output, served: Any, loaded: dict[str, int]) -> None:
+    urls: dict[str, str] = dict(served.world.public_urls)
     if output.json:
-        urls = {"zendesk": served.zendesk_url, "jira": served.jira_url, "control": served.control_url}
         output.data({**urls, "loaded": loaded})
     else:
-        output.line("simulated vendors, until Ctrl-C:")
-        output.line(f"  Zendesk  {served.zendesk_url}   bridge@example.test with the token sandbox-token")
-        output.line(f"  Jira     {served.jira_url}   the same")
-        output.line(f"  control  {served.control_url}   people, clock, faults, journal: open it for a list")
+        output.line("simulated vendors, until Ctrl-C; bridge@example.test with the token sandbox-token everywhere:")
+        for vendor, url in urls.items():
+            told = "   people, clock, faults, journal: open it for a list" if vendor == "control" else ""
+            output.line(f"  {vendor.capitalize() if told == '' else vendor:<10} {url}{told}")
         output.line("  holds    " + ", ".join(f"{count} {kind}s" for kind, count in loaded.items()))
         output.line(
             "point a folder at it with: cxbridge init --sandbox"

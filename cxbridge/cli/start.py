@@ -11,6 +11,8 @@ from cxbridge.cli.render import Output
 from cxbridge.cli.sandbox import CONTROL_PORT
 
 RECIPE = "escalation-to-jira.toml"
+# They need more vendors than most begin with: Gainsight, Qualtrics and Slack.
+MORE_RECIPES = ("closed-loop-feedback.toml", "churn-alert.toml")
 
 
 def init(
@@ -22,6 +24,10 @@ def init(
     control_url: Annotated[
         str, typer.Option(metavar="URL", help="The sandbox's control address.")
     ] = f"http://127.0.0.1:{CONTROL_PORT}",
+    all_recipes: Annotated[
+        bool,
+        typer.Option("--all-recipes", help="Write every shipped recipe, also those whose vendors are not named yet."),
+    ] = False,
 ) -> None:
     """Write cxbridge.toml, a first recipe and a folder for secrets; what is there already stays as it is."""
     import json
@@ -35,13 +41,15 @@ def init(
         made.folder(folder)
         made.file(folder / "cxbridge.toml", settings)
         made.folder(folder / "recipes")
-        made.file(folder / "recipes" / RECIPE, shipped(RECIPE))
+        for name in (RECIPE, *(MORE_RECIPES if sandbox or all_recipes else ())):
+            made.file(folder / "recipes" / name, shipped(name))
         made.file(folder / "recipes" / "cxbridge.schema.json", json.dumps(schema(), indent=1) + "\n")
         made.folder(folder / "secrets", 0o700)
         # Whoever puts this folder under version control keeps the secrets out of it.
         made.file(folder / "secrets" / ".gitignore", "*\n")
         if sandbox:
             made.file(folder / "secrets" / "sandbox.token", "sandbox-token\n", 0o600)
+            made.file(folder / "secrets" / "sandbox.webhook", "sandbox-signing-secret\n", 0o600)
     except OSError as error:
         raise CannotWriteError(f"{error.filename} cannot be written: {error.strerror}") from error
     output.line()
@@ -54,7 +62,9 @@ def shipped(name: str) -> str:
     return resources.files("cxbridge.cli").joinpath("data", name).read_text(encoding="utf-8")
 
 
-def sandbox_settings(control_url: str, *, poll: str = "15s", settle: str = "10s") -> str:
+def sandbox_settings(
+    control_url: str, *, poll: str = "15s", settle: str = "10s", listen: str = "127.0.0.1:8700"
+) -> str:
     """Make settings for a running sandbox, whose control address tells the others.
 
     Raises:
@@ -63,13 +73,10 @@ def sandbox_settings(control_url: str, *, poll: str = "15s", settle: str = "10s"
     from cxbridge.cli.demo.control import Control
 
     urls = Control(control_url).get("/state")["urls"]
-    return (
-        shipped("sandbox.toml")
-        .replace("ZENDESK_URL", urls["zendesk"])
-        .replace("JIRA_URL", urls["jira"])
-        .replace("POLL", poll)
-        .replace("SETTLE", settle)
-    )
+    text = shipped("sandbox.toml").replace("POLL", poll).replace("SETTLE", settle).replace("LISTEN", listen)
+    for vendor in ("zendesk", "jira", "gainsight", "qualtrics", "slack"):
+        text = text.replace(f"{vendor.upper()}_URL", urls[vendor])
+    return text
 
 
 class Made:

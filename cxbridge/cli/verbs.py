@@ -48,6 +48,8 @@ def pull(
                     continue
                 row = {"connection": connection, "stream": stream}
                 rows.append(row | {name: getattr(pulled, name) for name in _COUNTS})
+        # So that what is asked next about what was pulled knows who is who.
+        bridge.identifier.run()
     if json:
         output.data(rows)
     else:

@@ -16,7 +16,16 @@ from cxbridge.core.engine.bridge import Bridge
 from cxbridge.sandbox import seed
 from cxbridge.sandbox.server import Sandbox
 
-ROOMY: dict[str, Any] = {"zendesk_options": {"limits": None}, "jira_options": {"limits": None, "issue_writes": None}}
+ROOMY: dict[str, Any] = {
+    "zendesk_options": {"limits": None},
+    "jira_options": {"limits": None, "issue_writes": None},
+    "options": {
+        "gainsight": {"per_minute": None, "per_day": None},
+        # Real time would pass while an export is made.
+        "qualtrics": {"limits": None, "export_seconds": 0, "export_polls": 0, "export_lag": 0},
+        "slack": {"limits": None},
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -51,14 +60,14 @@ def cxbridge(capsys: pytest.CaptureFixture[str]) -> Cxbridge:
 
 @pytest.fixture(scope="session")
 def company() -> Iterator[Sandbox]:
-    """Both vendors with the shipped company; only for tests that change nothing there."""
+    """All vendors with the shipped company; only for tests that change nothing there."""
     with _filled() as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def vendors() -> Iterator[Sandbox]:
-    """Both vendors with the shipped company, for one test alone."""
+    """All vendors with the shipped company, for one test alone."""
     with _filled() as sandbox:
         yield sandbox
 

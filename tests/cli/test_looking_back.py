@@ -6,7 +6,7 @@ from tests.cli.conftest import Cxbridge
 
 
 def test_runs_are_listed_newest_first(cxbridge: Cxbridge, played: Path) -> None:
-    listed = cxbridge("runs", "list", "--json").data
+    listed = cxbridge("runs", "list", "--recipe", "escalation-to-jira", "--json").data
     assert len(listed) == 26
     assert [one["id"] for one in listed] == sorted((one["id"] for one in listed), reverse=True)
     held = cxbridge("runs", "list", "--state", "held", "--json").data

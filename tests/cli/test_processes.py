@@ -19,6 +19,11 @@ from tests.cli.conftest import Cxbridge, installed
 
 pytestmark = pytest.mark.process
 _PATIENCE = 60.0
+FREE_PORTS = [
+    word
+    for name in ("zendesk", "jira", "gainsight", "qualtrics", "slack", "control")
+    for word in (f"--{name}-port", "0")
+]
 
 
 class Child:
@@ -156,14 +161,15 @@ def test_hangup_reads_the_settings_again_or_leaves_them(
 ) -> None:
     here = installed(vendors, tmp_path)
     daemon = start("run", cwd=here)
-    daemon.line(_event("run.started", connections=["jira", "zendesk"]))
+    daemon.line(_event("run.started", connections=["gainsight", "jira", "qualtrics", "slack", "zendesk"]))
     settings = here / "cxbridge.toml"
     whole = settings.read_text()
     settings.write_text("[nonsense]\n")
     daemon.process.send_signal(signal.SIGHUP)
     daemon.line(_event("reload.refused"))
     settings.write_text(whole[: whole.index("[connections.jira]")])
-    (here / "recipes" / "escalation-to-jira.toml").unlink()
+    for recipe in (here / "recipes").glob("*.toml"):
+        recipe.unlink()
     daemon.process.send_signal(signal.SIGHUP)
     daemon.line(_event("run.started", connections=["zendesk"]))
     assert daemon.end() == 0
@@ -179,7 +185,7 @@ def test_settings_that_cannot_be_used_end_the_daemon_at_once(start: Callable[...
 def test_the_sandbox_tells_its_addresses_and_ends_with_its_parent(
     start: Callable[..., Child], cxbridge: Cxbridge, tmp_path: Path
 ) -> None:
-    ports = ("--zendesk-port", "0", "--jira-port", "0", "--control-port", "0")
+    ports = FREE_PORTS
     sandbox = start("sandbox", "--json", "--until-eof", *ports, watch="stdout")
     sandbox.line(lambda line: line == "}")
     told = json.loads("\n".join(sandbox.lines))
@@ -193,7 +199,7 @@ def test_the_sandbox_tells_its_addresses_and_ends_with_its_parent(
 
 
 def test_the_sandbox_in_words_until_a_signal(start: Callable[..., Child], company: Sandbox) -> None:
-    ports = ("--zendesk-port", "0", "--jira-port", "0", "--control-port", "0")
+    ports = FREE_PORTS
     sandbox = start("sandbox", *ports, watch="stdout")
     sandbox.line(lambda line: "cxbridge init --sandbox --control-url http://127.0.0.1:" in line)
     assert sandbox.end(signal.SIGINT) == 0

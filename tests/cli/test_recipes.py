@@ -42,8 +42,8 @@ def test_check_of_one_that_is_not(cxbridge: Cxbridge, folder: Path) -> None:
 def test_tests_in_the_file_pass(cxbridge: Cxbridge, folder: Path) -> None:
     ended = cxbridge("recipes", "test")
     assert ended.code == 0
-    assert ended.out.count("✓") == 4
-    assert "4 of 4 tests pass" in ended.err
+    assert ended.out.count("✓") == 15
+    assert "15 of 15 tests pass" in ended.err
     assert not (folder / "cxbridge.db").exists()
 
 

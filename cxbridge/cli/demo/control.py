@@ -27,6 +27,10 @@ class Control:
         """Do something."""
         return self._ask("POST", path, body)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Set something."""
+        return self._ask("PUT", path, body)
+
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """Change something."""
         return self._ask("PATCH", path, body)
@@ -35,6 +39,11 @@ class Control:
         """Give what happened at the vendors, from their journal: by integrations (`api`) or by people (`ui`)."""
         entries: list[dict[str, Any]] = self.get(f"/journal?via={via}&since={since}")["entries"]
         return [one for one in entries if one["entry"] == "effect"]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Give every request that was made to a vendor, from their journal."""
+        entries: list[dict[str, Any]] = self.get("/journal")["entries"]
+        return [one for one in entries if one["entry"] == "request"]
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         connection = HTTPConnection(self._host, self._port, timeout=30)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cxbridge.cli.demo import evidence, tickets
 from cxbridge.cli.demo.looking import Looking
 from cxbridge.cli.demo.stage import RECIPE_ID, DemoError, Stage, opened
+from cxbridge.cli.demo.voices import Voices
 from cxbridge.cli.render import Output, clean, progress
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def play(*, keep: bool, data: Path | None, rows: int) -> bool:
             story.escalation()
             story.resolution()
             story.priority()
+            if prepared is None:
+                # They play with the shipped company's own customers.
+                Voices(stage, story.out, story.title).play()
             story.echoes()
             agreed = story.figures()
             if keep:
@@ -60,7 +64,7 @@ class Story:
         self._stage = stage
         self._look = Looking(stage)
         self._control = stage.control
-        self._out = output
+        self.out = self._out = output
         self._act = 0
         self._expected: dict[str, int] = {}
         self._follow_ups_from = 0
@@ -71,7 +75,12 @@ class Story:
         say(
             "cxbridge carries what happens in one tool into the others, once, and knows its own writes when it meets them."
         )
-        say(f"Two simulated vendors run on this machine: a Zendesk at {urls['zendesk']} and a Jira at {urls['jira']}.")
+        names = ("Zendesk", "Jira", "Gainsight", "Qualtrics", "Slack")
+        say(
+            "Five simulated vendors run on this machine: "
+            + ", ".join(f"{one} ({urls[one.lower()]})" for one in names)
+            + "."
+        )
         say(
             "No account is needed, nothing leaves this machine; the vendors' rate limits are lifted to save you waiting."
         )
@@ -91,7 +100,7 @@ class Story:
         self._control.post("/clock/advance", {"seconds": _PAST_THE_DELAY})
 
     def first_pull(self) -> None:
-        self._title("cxbridge reads both sides for the first time")
+        self.title("cxbridge reads both sides for the first time")
         stage, state = self._stage, self._control.get("/state")
         totals = {
             ("zendesk", "tickets"): state["zendesk"]["tickets"],
@@ -121,7 +130,7 @@ class Story:
         from cxbridge.core.engine.rehearse import rehearse
         from cxbridge.core.recipes.load import load_file
 
-        self._title("A recipe decides which tickets are for engineering")
+        self.title("A recipe decides which tickets are for engineering")
         stage = self._stage
         recipe = load_file(stage.waiting_recipe, stage.bridge.connections, {})
         self._out.line(f"{RECIPE_ID}: {recipe.title}")
@@ -136,11 +145,10 @@ class Story:
         self._expect(found)
 
     def escalation(self) -> None:
-        self._title("The recipe goes live: issues, links and notes appear")
+        self.title("The recipe goes live: issues, links and notes appear")
         stage = self._stage
-        stage.waiting_recipe.rename(stage.recipe_file)
+        stage.begin(RECIPE_ID)
         self._out.line('Its stage is set to "live" for this demo; it ships as "shadow", which writes nothing.')
-        stage.daemon.nudge("plan")
         with progress() as bars:
 
             def done() -> bool:
@@ -164,7 +172,7 @@ class Story:
             self._out.line(f"… and {len(rows) - _SHOWN_ROWS} more.")
 
     def resolution(self) -> None:
-        self._title("Engineers close issues; every linked ticket hears of it")
+        self.title("Engineers close issues; every linked ticket hears of it")
         look, linked = self._look, self._look.linked
         shared = next((issue for issue, found in linked.items() if len(found) > 1), None)
         single = [issue for issue, found in linked.items() if len(found) == 1]
@@ -197,7 +205,7 @@ class Story:
         )
 
     def priority(self) -> None:
-        self._title("A customer presses; the issue follows")
+        self.title("A customer presses; the issue follows")
         issue, ticket = self._look.calm_pair()
         key, was, issue_was = self._look.key(issue), self._look.ticket(ticket)["priority"], self._priority_of(issue)
         words = {"body": "This stops our whole morning now.", "author": "customer"}
@@ -216,8 +224,10 @@ class Story:
         self._out.line(f"  {key} goes from {issue_was} to {issue_is}, by the recipe's map")
 
     def echoes(self) -> None:
-        self._title("Our own writes come back, and start nothing")
+        self.title("Our own writes come back, and start nothing")
         stage, look = self._stage, self._look
+        # Zendesk's export holds the last minute back.
+        self._control.post("/clock/advance", {"seconds": _PAST_THE_DELAY})
         stage.until(lambda: look.settled() and len(set(look.echoes())) == 1, "every write of ours was seen again")
         stage.quiet_since = stage.bridge.clock.now()
         self._quiet_from = look.journal_end()
@@ -232,7 +242,7 @@ class Story:
         )
 
     def figures(self) -> bool:
-        self._title("Every figure, against what the simulated vendors wrote down themselves")
+        self.title("Every figure, against what the simulated vendors wrote down themselves")
         found = evidence.gather(self._stage, follow_ups_from=self._follow_ups_from, quiet_from=self._quiet_from)
         self._out.table(
             ["figure", "cxbridge", "vendors", "agree", "what the vendors counted"],
@@ -249,7 +259,7 @@ class Story:
         """Keep everything running until a signal, and say what can be done meanwhile."""
         say, control = self._out.line, self._control.url
         linked, left = next(iter(self._look.linked.values()))[0].key, self._look.left_alone()
-        self._title("It stays open")
+        self.title("It stays open")
         say("Sandbox and daemon run on. In another terminal:")
         for command, words in (
             (f"cd {self._stage.folder.resolve()}", ""),
@@ -272,7 +282,7 @@ class Story:
 
     # -- small things ------------------------------------------------------------------------------------------------
 
-    def _title(self, text: str) -> None:
+    def title(self, text: str) -> None:
         self._act += 1
         self._out.line(f"\n── {self._act}. {text} ".ljust(100, "─"))
 
