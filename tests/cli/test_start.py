@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from cxbridge.cli.start import RECIPE, shipped
+from cxbridge.cli.start import MORE_RECIPES, RECIPE, shipped
 from cxbridge.sandbox.server import Sandbox
 from tests.cli.conftest import Cxbridge
 
@@ -75,8 +75,27 @@ def test_init_where_nothing_can_be_written(cxbridge: Cxbridge, tmp_path: Path) -
     assert "Traceback" not in ended.err
 
 
-def test_the_packaged_recipe_is_the_shipped_one() -> None:
-    assert shipped(RECIPE) == SHIPPED.read_text(encoding="utf-8"), f"copy recipes/{RECIPE} to cxbridge/cli/data/"
+@pytest.mark.parametrize("name", [RECIPE, *MORE_RECIPES])
+def test_the_packaged_recipes_are_the_shipped_ones(name: str) -> None:
+    text = SHIPPED.with_name(name).read_text(encoding="utf-8")
+    assert shipped(name) == text, f"copy recipes/{name} to cxbridge/cli/data/"
+
+
+def test_every_shipped_recipe_is_packaged() -> None:
+    assert {one.name for one in SHIPPED.parent.glob("*.toml")} == {RECIPE, *MORE_RECIPES}
+
+
+def test_all_recipes_are_written_and_fit_once_their_vendors_are_named(cxbridge: Cxbridge, tmp_path: Path) -> None:
+    assert cxbridge("init", str(tmp_path), "--all-recipes").code == 0
+    assert {one.stem for one in (tmp_path / "recipes").glob("*.toml")} == {
+        Path(name).stem for name in (RECIPE, *MORE_RECIPES)
+    }
+    for secret in ("zendesk.client_secret", "jira.api_token"):
+        (tmp_path / "secrets" / secret).write_text("a-secret")
+    ended = cxbridge("recipes", "check", "-c", str(tmp_path / "cxbridge.toml"))
+    # Without Gainsight, Qualtrics and Slack two of them are off, in words.
+    assert ended.code == 65
+    assert "gainsight" in ended.out + ended.err
 
 
 def test_the_schema_admits_the_shipped_recipe_and_no_misspelt_key(cxbridge: Cxbridge) -> None:

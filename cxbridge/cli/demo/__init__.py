@@ -22,7 +22,7 @@ def demo(
     ] = None,
     rows: Annotated[int, typer.Option(min=12, metavar="N", help="How many tickets of that file to take.")] = ROWS,
 ) -> None:
-    """Show what cxbridge does, in under a minute: two simulated vendors, one recipe, every figure checked.
+    """Show what cxbridge does, in about a minute: five simulated vendors, three recipes, every figure checked.
 
     Needs no account and no network. Exits with 1 if any figure differs from what the simulated vendors say.
     """

@@ -34,6 +34,12 @@ class _Event(msgspec.Struct, frozen=True, rename="pascal"):
     completed_date: str | None = None
 
 
+SETUP: Final = (
+    "as a brand administrator, POST /eventsubscriptions with the topics surveyengine.completedResponse.*, the address as "
+    "publicationUrl, encrypt false, and a sharedKey of your own; set the same as webhook_secret."
+)
+
+
 def webhook(*, signed: bool) -> cx.Webhook:
     """Say how events are judged: with a shared key only those that carry its signature, and never the unsigned form."""
     return cx.Webhook(
@@ -42,6 +48,7 @@ def webhook(*, signed: bool) -> cx.Webhook:
         signed=signed,
         greet=greet,
         max_body=MOST,
+        setup=SETUP,
     )
 
 

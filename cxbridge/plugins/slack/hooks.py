@@ -16,6 +16,10 @@ import msgspec
 from cxbridge.core import connector as cx
 from cxbridge.plugins.slack import blocks, mapping
 
+SETUP: Final = (
+    "in the app's settings, set the address as the request URL of event subscriptions and of interactivity, and its signing secret "
+    "as webhook_secret."
+)
 # How far a delivery's stamp may lie from the moment it came in, by the vendor's advice.
 WINDOW: Final = 300
 _STAMP_DIGITS: Final = 12
@@ -89,7 +93,7 @@ class Interaction(msgspec.Struct, frozen=True, gc=False):
 
 def webhook(channels: Sequence[str]) -> cx.Webhook:
     """Say how deliveries are judged and read. `channels` are those whose messages are followed."""
-    return cx.Webhook(verify=verify, read=partial(read, frozenset(channels)), greet=greet)
+    return cx.Webhook(verify=verify, read=partial(read, frozenset(channels)), greet=greet, setup=SETUP)
 
 
 def verify(inbound: cx.Inbound, secrets: Sequence[str]) -> None:
