@@ -36,10 +36,11 @@ def figures(
     if json:
         output.data(asdict(found))
     else:
-        _tell(output, found)
+        tell(output, found)
 
 
-def _tell(output: Output, found: "Figures") -> None:
+def tell(output: Output, found: "Figures") -> None:
+    """Say a recipe's figures in lines."""
     told = ", ".join(f"{number} {state}" for state, number in sorted(found.runs.items())) or "none yet"
     output.line(f"{found.recipe}: runs: {told}")
     if not found.has_loops:

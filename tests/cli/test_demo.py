@@ -60,6 +60,7 @@ def test_the_demo_ends_by_itself_and_every_figure_agrees(tmp_path: Path) -> None
         "dead letters and doubts": (0, 0),
     }
     assert "would be held for a person" in done.stdout
+    assert "loops            4 opened, 1 begun, 1 closed" in done.stdout
     assert "320 of 320" in done.stderr
     assert list(tmp_path.iterdir()) == [], "a demo that is not kept leaves nothing behind"
 

@@ -43,6 +43,7 @@ def play(*, keep: bool, data: Path | None, rows: int) -> bool:
                 # They play with the shipped company's own customers.
                 Voices(stage, story.out, story.title).play()
             story.echoes()
+            story.processes()
             agreed = story.figures()
             if keep:
                 story.stay()
@@ -100,7 +101,7 @@ class Story:
         self._control.post("/clock/advance", {"seconds": _PAST_THE_DELAY})
 
     def first_pull(self) -> None:
-        self.title("cxbridge reads both sides for the first time")
+        self.title("cxbridge reads every vendor for the first time")
         stage, state = self._stage, self._control.get("/state")
         totals = {
             ("zendesk", "tickets"): state["zendesk"]["tickets"],
@@ -121,7 +122,12 @@ class Story:
             stage.until(whole, "everything was read once")
         stored = self._look.stored()
         told = ", ".join(f"{stored.get((name, stream), 0)} {name} {stream}" for name, stream in totals)
-        self._out.line(f"In the store now: {told}. From here on only changes are read.")
+        self._out.line(f"In the store now: {told},")
+        more = [
+            f"{stored.get((name, stream), 0)} {name} {stream}"
+            for name, stream in (("gainsight", "companies"), ("qualtrics", "responses"), ("slack", "users"))
+        ]
+        self._out.line(f"{', '.join(more)}. From here on only changes are read.")
         for notice in stage.bridge.check("zendesk").notices:
             self._out.line(f"  by the way: {notice}")
 
@@ -240,6 +246,15 @@ class Story:
             f"  by the values and markers on their receipts. {_ROUNDS} further rounds over every stream "
             f"wrote {late or 'nothing'}."
         )
+
+    def processes(self) -> None:
+        from cxbridge.cli.figures import tell
+        from cxbridge.core.engine.figures import figures
+
+        self.title("What each process came to: `cxbridge figures RECIPE`")
+        bridge = self._stage.bridge
+        for recipe in bridge.library.recipes:
+            tell(self._out, figures(bridge.store, recipe, bridge.clock))
 
     def figures(self) -> bool:
         self.title("Every figure, against what the simulated vendors wrote down themselves")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from cxbridge.core.engine.identity import Identifier
-from cxbridge.core.engine.identity_rules import pair_of
+from cxbridge.core.engine.identity_rules import list_of, pair_of
 from cxbridge.core.errors import CxbridgeError
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import Tx, identity
@@ -36,8 +36,8 @@ class Decisions:
             clusters = identity.clusters(tx, (one, other))
             self._refuse_contradiction(tx, clusters[one], clusters[other], pair_of(one, other))
             whole = clusters[one] | clusters[other]
-            if len({ref.connection for ref in whole}) < len(whole):
-                # No rule would keep two of one connection together: what they were joined by before is this person's word now.
+            if len({list_of(ref) for ref in whole}) < len(whole):
+                # No rule would keep two of one list together: what they were joined by before is this person's word now.
                 identity.save(
                     tx,
                     [

@@ -84,7 +84,7 @@ def _together(found: list[Tie]) -> Tie:
 
 
 def pairs_of_key(key: str, holders: Mapping[str, Sequence[Ref]]) -> Iterator[Pair]:
-    """Pair those whom a key may join: one of each connection at most, else it tells nobody apart.
+    """Pair those whom a key may join: one of each list at most, else it tells nobody apart.
 
     An id joins those to whom it was given, and the one whose own it is; never two whose own it is.
     """
@@ -92,11 +92,17 @@ def pairs_of_key(key: str, holders: Mapping[str, Sequence[Ref]]) -> Iterator[Pai
     given = holders.get(key, ())
     own = holders.get(f"own:{value}", ()) if sort == "id" else ()
     everybody = sorted({*given, *own})
-    if len({one.connection for one in everybody}) < len(everybody) or len({*own} - {*given}) > 1:
+    if len({list_of(one) for one in everybody}) < len(everybody) or len({*own} - {*given}) > 1:
         return
     for one, other in combinations(everybody, 2):
         if one in given or other in given:
             yield one, other
+
+
+def list_of(ref: Ref) -> tuple[str, str]:
+    """Name the list that a record is from: no vendor keeps one person twice in it, but those who answered stand in another one than
+    those in the directory."""
+    return ref.connection, ref.stream
 
 
 def _weakness(kind: str, sort: str, value: str, one: Profile, other: Profile) -> str:
@@ -143,7 +149,7 @@ def same_person(one: str, other: str) -> bool:
 
 
 class Groups:
-    """Records put together, and what keeps groups apart: two of one connection, a person's word, ids that differ."""
+    """Records put together, and what keeps groups apart: two of one list, a person's word, ids that differ."""
 
     def __init__(self, profiles: Mapping[Ref, Profile], apart: Iterable[Pair]) -> None:
         self._profiles = profiles
@@ -181,7 +187,7 @@ class Groups:
     def conflict(self, one: Ref, other: Ref) -> str:
         """Say why two groups cannot be one; nothing when they can."""
         for mine, theirs in product(sorted(self.members(one)), sorted(self.members(other))):
-            if mine.connection == theirs.connection:
+            if list_of(mine) == list_of(theirs):
                 return f"{mine} and {theirs} would be the same, both in {mine.connection}"
             if theirs in self._apart.get(mine, ()):
                 return self._apart[mine][theirs]

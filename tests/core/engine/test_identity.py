@@ -259,6 +259,14 @@ class TestContacts:
         assert found is not None
         assert (found.state, found.decided_by) == ("suggested", "score")
 
+    def test_one_who_answered_and_stands_in_the_directory_too_is_one_person(self, world):
+        listed = world.contact("qualtrics:CID_1", "Mia Lee", "mia@northwind.test")
+        answered = Ref("qualtrics", "respondents", "8a1f")
+        told = Contact(source_id="8a1f", name="Mia Lee", emails=["mia@northwind.test"], updated_at=world.clock.now())
+        world.put((answered, told))
+        person = world.contact("gainsight:1", "Mia Lee", "mia@northwind.test")
+        assert world.cluster(person) == {listed, answered, person}
+
     @pytest.mark.parametrize(
         ("address", "name", "why"),
         [
