@@ -67,8 +67,12 @@ class Daemon:
         self._board.start()
         self._alarm = BackgroundScheduler(timezone="UTC")
         self._alarm.start()
+        # Who answered in time while nobody listened is heard before anybody's time is found to be up.
+        try:
+            self._run("inbox")
+        except Exception:  # noqa: BLE001  # a defect of ours is logged by the board, and stops nothing else
+            self._board.nudge("inbox")
         self._board.nudge("plan")
-        self._board.nudge("inbox")
         for connection in self.bridge.connections:
             self._board.nudge(f"push:{connection}")
         for connection, stream in self.bridge.streams():
@@ -87,6 +91,9 @@ class Daemon:
         """Begin nothing more, let what is under way end; False when something did not end in time."""
         self.stop.set()
         if self._alarm is not None:
+            # Emptied first: a scheduler that is stopped between ringing an alarm and forgetting it looks for it in vain, and its
+            # thread ends with a traceback.
+            self._alarm.remove_all_jobs()
             self._alarm.shutdown(wait=False)
         drain = self.bridge.configuration.settings.daemon.drain.total_seconds()
         return self._board is None or self._board.stop(drain)
