@@ -13,6 +13,8 @@ from cxbridge.core.errors import PluginError
 GROUP = "cxbridge.plugins"
 # The connectors that come with cxbridge; they enter through the same group as foreign ones.
 SHIPPED = "cxbridge"
+# A shipped plugin brings the connector of its own name, but for these, which bring hooks.
+BRING_HOOKS = frozenset({"nlp"})
 
 
 def installed() -> Iterable[EntryPoint]:
@@ -31,7 +33,7 @@ class Found:
 
 
 class Registry:
-    """The connectors of this process, by name. `broken` holds what went wrong with plugins that had to be left out.
+    """The connectors of this process, by name; `known` names those left unread too, `broken` is why others are missing.
 
     `hooks` calls what the loaded plugins implement; without plugins every hook answers that nobody did.
     """
@@ -42,17 +44,26 @@ class Registry:
         found: Iterable[Found],
         broken: Iterable[PluginError] = (),
         manager: pluggy.PluginManager | None = None,
+        unread: Iterable[str] = (),
     ) -> None:
         self.connectors = dict(connectors)
         self.found = tuple(found)
         self.broken = tuple(broken)
         self.hooks = (_manager() if manager is None else manager).hook
+        self.known = sorted({*connectors, *unread})
 
     @classmethod
-    def load(cls, enable: Collection[str], available: Iterable[EntryPoint] | None = None) -> "Registry":
+    def load(
+        cls,
+        enable: Collection[str],
+        available: Iterable[EntryPoint] | None = None,
+        *,
+        used: Collection[str] | None = None,
+    ) -> "Registry":
         """Load the shipped plugins and those named in `enable`; others are listed by their metadata and never imported.
 
-        A plugin is code with our rights, so being installed is not enough to be run.
+        A plugin is code with our rights, so being installed is not enough to be run. With `used`, shipped connectors of other
+        names are left unread: whoever connects two vendors does not wait for the rest.
 
         Raises:
             PluginError: when an enabled plugin is not installed.
@@ -60,6 +71,7 @@ class Registry:
         manager = _manager()
         found: list[Found] = []
         broken: list[PluginError] = []
+        unread: list[str] = []
         connectors: dict[str, type[Connector]] = {}
         for point in sorted(installed() if available is None else available, key=lambda p: p.name):
             distribution = point.dist.name if point.dist else "unknown"
@@ -67,6 +79,9 @@ class Registry:
             enabled = distribution == SHIPPED or point.name in enable
             found.append(Found(point.name, distribution, version, enabled))
             if not enabled:
+                continue
+            if used is not None and distribution == SHIPPED and point.name not in {*used, *enable, *BRING_HOOKS}:
+                unread.append(point.name)
                 continue
             try:
                 plugin = point.load()
@@ -86,7 +101,7 @@ class Registry:
         if missing:
             there = ", ".join(one.name for one in found) or "none"
             raise PluginError(missing[0], f"is enabled in [plugins] but not installed; installed are: {there}")
-        return cls(connectors, found, broken, manager)
+        return cls(connectors, found, broken, manager, unread)
 
 
 def _manager() -> pluggy.PluginManager:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cxbridge.core.errors import PluginError
-from cxbridge.core.registry import GROUP, Found, Registry, installed
+from cxbridge.core.registry import BRING_HOOKS, GROUP, SHIPPED, Found, Registry, installed
 
 GOOD = """
 from cxbridge.core import connector as cx
@@ -122,3 +122,15 @@ def test_plugin_that_is_enabled_and_not_installed(plugins: Plugins) -> None:
     point = plugins.add("pulse", GOOD.format(name="pulse"))
     with pytest.raises(PluginError, match=r"plugin puls: is enabled in \[plugins\] but not installed; .*: pulse"):
         Registry.load(["puls"], [point])
+
+
+def test_shipped_connectors_that_nobody_uses_are_left_unread_and_stay_known() -> None:
+    registry = Registry.load([], used={"jira"})
+    assert set(registry.connectors) == {"jira"}
+    assert {"gainsight", "jira", "qualtrics", "slack", "zendesk"} <= set(registry.known)
+
+
+def test_a_shipped_plugin_brings_the_connector_of_its_name_or_hooks() -> None:
+    for name in {one.name for one in Registry.load([]).found if one.distribution == SHIPPED}:
+        brought = set(Registry.load([], used={name}).connectors)
+        assert brought == (set() if name in BRING_HOOKS else {name})

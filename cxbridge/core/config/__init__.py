@@ -95,7 +95,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None, registry: Registr
     resolve_store(document, secrets, problems)
     settings = fit(document, problems)
     secrets = Secrets(environ, path.parent / settings.secrets.dir)
-    registry = registry or load_plugins(settings.plugins.enable, problems)
+    registry = registry or load_plugins(settings.plugins.enable, settings.connections, problems)
     connections: dict[str, Connector] = {}
     for name, values in settings.connections.items():
         built = build(name, values, registry, secrets, problems)

@@ -14,14 +14,15 @@ from cxbridge.core.toml import Path as TomlPath
 from cxbridge.core.toml import nearest
 
 
-def load_plugins(enable: list[str], problems: Found) -> Registry:
+def load_plugins(enable: list[str], connections: Mapping[str, Mapping[str, Any]], problems: Found) -> Registry:
     there = [point.name for point in installed()]
     for number, name in enumerate(enable):
         if name not in there:
             path: TomlPath = ("plugins", "enable", number)
             told = f"the plugin {name!r} is not installed; installed are: {', '.join(sorted(there)) or 'none'}"
             problems.at_value(path, "CX011", told, nearest(name, there))
-    return Registry.load([name for name in enable if name in there])
+    used = {str(one.get("connector")) for one in connections.values()}
+    return Registry.load([name for name in enable if name in there], used=used)
 
 
 def build(
@@ -62,7 +63,7 @@ def build(
 
 
 def _no_connector(kind: Any, path: TomlPath, registry: Registry, problems: Found) -> None:
-    known = sorted(registry.connectors)
+    known = registry.known
     off = [one for one in registry.found if one.name == kind and not one.enabled]
     broken = [str(one) for one in registry.broken if one.plugin == kind]
     if off:
