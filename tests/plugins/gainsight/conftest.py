@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import httpx
@@ -12,8 +11,8 @@ import respx
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.http import MemoryTokens, open_client
 from cxbridge.plugins.gainsight import Gainsight
+from tests.plugins.mocked import mocked
 
 SITE = "https://acme.gainsightcloud.com"
 DATE = "Wed, 06 May 2026 08:46:13 GMT"
@@ -78,29 +77,17 @@ def settings(**changed: Any) -> Gainsight:
 @pytest.fixture
 def connect(clock: ManualClock) -> Iterator[Callable[..., Desk]]:
     """Open a connection with these settings."""
-    opened: list[cx.Client] = []
+    with mocked("cs", clock) as open_one:
 
-    def open_desk(**changed: Any) -> Desk:
-        gainsight = settings(**changed)
-        router = respx.MockRouter(assert_all_called=False)
-        client = open_client(
-            gainsight.endpoint(),
-            connection="cs",
-            clock=clock,
-            tokens=MemoryTokens(),
-            transport=httpx.MockTransport(router.handler),
-            random=Random(1),
-        )
-        opened.append(client)
-        desk = Desk(gainsight, client, router)
-        desk.plays("/v1/meta/services/objects/describe", DESCRIBED)
-        desk.queries("record_delete_log", NO_DATA)
-        desk.queries("record_delete_log_high_volume", NO_OBJECT)
-        return desk
+        def open_desk(**changed: Any) -> Desk:
+            gainsight = settings(**changed)
+            desk = Desk(gainsight, *open_one(gainsight))
+            desk.plays("/v1/meta/services/objects/describe", DESCRIBED)
+            desk.queries("record_delete_log", NO_DATA)
+            desk.queries("record_delete_log_high_volume", NO_OBJECT)
+            return desk
 
-    yield open_desk
-    for client in opened:
-        client.close()
+        yield open_desk
 
 
 @pytest.fixture

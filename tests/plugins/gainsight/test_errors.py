@@ -10,7 +10,7 @@ import pytest
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
 
-from .conftest import CTA, DATE, MARKER, Desk, company, cta, refused
+from .conftest import COMPANY, CTA, DATE, MARKER, NOW_MS, Desk, company, cta, refused
 
 QUERY = "/v1/data/objects/query/GsUser"
 NESTED = [
@@ -57,6 +57,8 @@ def test_a_code_means_the_same_whatever_the_status(
     assert caught.value.request_id == "0b7f-44"
     assert caught.value.connection == "cs"
     assert caught.value.operation == f"POST {QUERY}"
+    if isinstance(caught.value, cx.RateLimited):
+        assert not caught.value.sent, "it was not begun"
 
 
 def test_a_refusal_names_the_field_and_not_the_value(desk: Desk) -> None:
@@ -223,3 +225,34 @@ def test_check_refuses_names_that_the_tenant_does_not_have(
     desk.queries("Company", [company()])
     with pytest.raises(cx.Rejected, match=said):
         desk.gainsight.check(desk.client)
+
+
+ENTRY = cx.AddTouchpoint(
+    account=COMPANY, subject="Ticket solved", body="Expired token.", author_email="maya@example.com"
+)
+DUPLICATE: list[Any] = [
+    {"success": {}, "failures": {MARKER: [{"errorCode": "GS_TL_10_0207", "message": "There is one"}]}},
+    {"success": {}, "failure": {MARKER: {"errorCode": "GS_TL_10_0207"}}},
+    refused(400, "GS_TL_10_0207"),
+    refused(200, "GS_TL_10_0207"),
+]
+
+
+@pytest.mark.parametrize("told", DUPLICATE, ids=["failures", "failure", "status 400", "status 200"])
+def test_a_timeline_that_has_the_entry_is_a_success_however_it_says_so(desk: Desk, told: Any) -> None:
+    desk.queries("GsUser", [{"Gsid": "1P01MAYA0000", "Email": "maya@example.com", "IsActiveUser": True}])
+    desk.plays("/v1/ant/es/activity", told)
+    row = {"Gsid": "1T0000000001", "ExternalId": MARKER, "GsCompanyId": COMPANY, "Subject": "Ticket solved"}
+    desk.queries("activity_timeline", [], [row])
+    with pytest.raises(cx.Retryable, match="not shown yet") as caught:
+        desk.perform("timeline.add_once", ENTRY)
+    assert not caught.value.sent
+    receipt = desk.perform("timeline.add_once", ENTRY)
+    assert (receipt.key, receipt.changed) == ("1T0000000001", False)
+
+
+def test_a_full_page_in_another_order_is_no_page_to_go_on_from(desk: Desk) -> None:
+    rows = [company(number, changed=NOW_MS - 10_000 * number) for number in range(1, 4)]
+    desk.queries("Company", rows, [])
+    with pytest.raises(cx.WireFormat, match="not in the order of their changes"):
+        desk.pages("companies")

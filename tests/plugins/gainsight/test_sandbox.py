@@ -483,6 +483,14 @@ def test_a_task_is_closed_once_and_says_what_came_of_it(site: Site) -> None:
         link.perform("task.close", cx.CloseTask(), "1S0100000000000000000000000000NOBODY")
 
 
+def test_a_note_is_put_down_unless_it_stands_there_in_lines_of_its_own(site: Site) -> None:
+    link = site.connect()
+    made = link.perform("task.ensure", ask(site, body="They were taken over: ok so far."))
+    said = [link.perform("task.set", cx.SetTask(note=note), made.key).changed for note in ("ok", "ok", "a\nb", "a\nb")]
+    assert said == [True, False, True, False]
+    assert link.read("ctas")[made.key].body_text == "a\nb\n\nok\n\nThey were taken over: ok so far."
+
+
 def test_what_is_so_already_is_not_sent(site: Site) -> None:
     link = site.connect()
     made = link.perform("task.ensure", ask(site, priority="low", due_at="2026-06-01"))

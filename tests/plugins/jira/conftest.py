@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import httpx
@@ -11,8 +10,8 @@ import respx
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.http import MemoryTokens, open_client
 from cxbridge.plugins.jira import Jira
+from tests.plugins.mocked import mocked
 
 SITE = "https://acme.atlassian.net"
 API = f"{SITE}/rest/api/3"
@@ -76,26 +75,13 @@ def settings(**changed: Any) -> Jira:
 @pytest.fixture
 def connect(clock: ManualClock) -> Iterator[Callable[..., Desk]]:
     """Open a connection with these settings."""
-    opened: list[cx.Client] = []
+    with mocked("tracker", clock) as open_one:
 
-    def open_desk(*, read_only: bool = False, **changed: Any) -> Desk:
-        jira = settings(**changed)
-        router = respx.MockRouter(assert_all_called=False)
-        client = open_client(
-            jira.endpoint(),
-            connection="tracker",
-            clock=clock,
-            tokens=MemoryTokens(),
-            transport=httpx.MockTransport(router.handler),
-            random=Random(1),
-            read_only=read_only,
-        )
-        opened.append(client)
-        return Desk(jira, client, router)
+        def open_desk(*, read_only: bool = False, **changed: Any) -> Desk:
+            jira = settings(**changed)
+            return Desk(jira, *open_one(jira, read_only=read_only))
 
-    yield open_desk
-    for client in opened:
-        client.close()
+        yield open_desk
 
 
 @pytest.fixture

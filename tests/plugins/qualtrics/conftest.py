@@ -5,7 +5,6 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import httpx
@@ -14,8 +13,8 @@ import respx
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.http import MemoryTokens, open_client
 from cxbridge.plugins.qualtrics import Qualtrics
+from tests.plugins.mocked import mocked
 
 API = "https://az1.qualtrics.com/API/v3"
 SURVEY = "SV_0abcDEF12345678"
@@ -89,26 +88,13 @@ def settings(**changed: Any) -> Qualtrics:
 @pytest.fixture
 def connect(clock: ManualClock) -> Iterator[Callable[..., Desk]]:
     """Open a connection with these settings."""
-    opened: list[cx.Client] = []
+    with mocked("voice", clock) as open_one:
 
-    def open_desk(*, read_only: bool = False, **changed: Any) -> Desk:
-        qualtrics = settings(**changed)
-        router = respx.MockRouter(assert_all_called=False)
-        client = open_client(
-            qualtrics.endpoint(),
-            connection="voice",
-            clock=clock,
-            tokens=MemoryTokens(),
-            transport=httpx.MockTransport(router.handler),
-            random=Random(1),
-            read_only=read_only,
-        )
-        opened.append(client)
-        return Desk(qualtrics, client, router)
+        def open_desk(*, read_only: bool = False, **changed: Any) -> Desk:
+            qualtrics = settings(**changed)
+            return Desk(qualtrics, *open_one(qualtrics, read_only=read_only))
 
-    yield open_desk
-    for client in opened:
-        client.close()
+        yield open_desk
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Writes send what differs, once, and what cannot be done safely is refused before anything is sent."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from cxbridge.core import connector as cx
+from cxbridge.plugins.qualtrics import errors, people
 
 from .conftest import API, KEY, MARKER, POOL, RESPONSE, SURVEY, Desk, answer, contact, listed, refuse, response
 
@@ -86,6 +88,14 @@ def test_a_lost_invitation_is_found_by_its_marker_on_any_page(desk: Desk) -> Non
         desk.find("survey.invite_once", invite())
 
 
+def test_who_may_not_look_does_not_take_an_invitation_for_one_that_was_not_sent(desk: Desk) -> None:
+    place = desk.router.get(f"{API}/distributions")
+    place.mock(side_effect=[refuse(403, "OTHER"), refuse(403, "QMST_2.1")])
+    with pytest.raises(errors.Forbidden):
+        desk.find("survey.invite_once", invite())
+    assert desk.find("survey.invite_once", invite()) is None, "a survey that is not there is sent to nobody"
+
+
 def test_somebody_new_is_made_a_contact_first_and_invited_by_the_next_call(desk: Desk) -> None:
     desk.router.post(SEARCH).mock(side_effect=[listed(), listed(contact())])
     desk.router.post(f"{API}/directories/{POOL}/contacts").mock(return_value=answer({"id": "CID_9"}))
@@ -94,7 +104,7 @@ def test_somebody_new_is_made_a_contact_first_and_invited_by_the_next_call(desk:
     with pytest.raises(cx.Retryable) as caught:
         desk.perform("survey.invite_once", wanted)
     assert not caught.value.sent, "no mail was sent, so the engine calls again"
-    assert caught.value.retry_at is not None
+    assert caught.value.retry_at == desk.client.now + timedelta(seconds=people.SETTLE), "when a search shows them"
     ((_, path, body),) = desk.writes
     assert path == f"/directories/{POOL}/contacts"
     assert body == {
@@ -227,6 +237,14 @@ def test_somebody_new_is_made_under_the_marker(desk: Desk) -> None:
 def test_of_several_with_one_address_the_same_is_meant_every_time(desk: Desk) -> None:
     desk.router.post(SEARCH).mock(return_value=listed(contact("CID_b"), contact("CID_a"), {"email": EMAIL}))
     assert desk.perform("contact.set", cx.SetContact(email=EMAIL)).key == "CID_a"
+
+
+def test_a_contact_that_cannot_be_read_is_not_taken_for_nobody(desk: Desk) -> None:
+    desk.router.post(SEARCH).mock(return_value=listed({**contact(), "firstName": ["Ines"]}))
+    for name, inputs in (("contact.set", cx.SetContact(email=EMAIL)), ("survey.invite_once", invite())):
+        with pytest.raises(cx.WireFormat, match="1 contacts of the address could not be read"):
+            desk.perform(name, inputs)
+    assert desk.writes == []
 
 
 def test_a_lost_write_of_a_contact_is_found_by_its_marker_alone(desk: Desk) -> None:

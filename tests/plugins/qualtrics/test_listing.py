@@ -98,8 +98,10 @@ def test_pages_that_go_in_circles_end(desk: Desk) -> None:
 )
 def test_an_error_inside_an_answer_counts(desk: Desk, told: str, kind: type[cx.VendorError]) -> None:
     desk.router.get(f"{API}/surveys").mock(return_value=answer({"elements": []}, httpStatus=told))
-    with pytest.raises(kind):
+    with pytest.raises(kind) as caught:
         walked(desk)
+    if isinstance(caught.value, cx.RateLimited):
+        assert not caught.value.sent, "it was not begun"
 
 
 def test_the_error_shape_of_old_servers_is_read(desk: Desk) -> None:

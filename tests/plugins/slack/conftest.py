@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from random import Random
 from typing import Any
 
 import httpx
@@ -13,8 +12,8 @@ import respx
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.http import MemoryTokens, open_client
 from cxbridge.plugins.slack import Slack
+from tests.plugins.mocked import mocked
 
 API = "https://slack.com/api"
 # The moment at which the shared clock stands still, as the vendor's Date header says it.
@@ -87,26 +86,13 @@ def settings(**changed: Any) -> Slack:
 @pytest.fixture
 def connect(clock: ManualClock) -> Iterator[Callable[..., Desk]]:
     """Open a connection with these settings."""
-    opened: list[cx.Client] = []
+    with mocked("chat", clock) as open_one:
 
-    def open_desk(*, read_only: bool = False, **changed: Any) -> Desk:
-        slack = settings(**changed)
-        router = respx.MockRouter(assert_all_called=False)
-        client = open_client(
-            slack.endpoint(),
-            connection="chat",
-            clock=clock,
-            tokens=MemoryTokens(),
-            transport=httpx.MockTransport(router.handler),
-            random=Random(1),
-            read_only=read_only,
-        )
-        opened.append(client)
-        return Desk(slack, client, router)
+        def open_desk(*, read_only: bool = False, **changed: Any) -> Desk:
+            slack = settings(**changed)
+            return Desk(slack, *open_one(slack, read_only=read_only))
 
-    yield open_desk
-    for client in opened:
-        client.close()
+        yield open_desk
 
 
 @pytest.fixture

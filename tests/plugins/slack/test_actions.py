@@ -306,12 +306,15 @@ def test_an_answer_is_found_in_its_thread(desk: Desk) -> None:
         "conversations.replies",
         {"messages": [message(stamp(90)), planted(stamp(20), thread_ts=stamp(90))]},
         failed("thread_not_found"),
+        failed("channel_not_found"),
     )
     receipt = desk.find("message.reply_once", cx.ReplyTo(text="x"), f"{ALERTS}:{stamp(90)}")
     assert receipt is not None
     assert (receipt.key, receipt.wrote["thread"]) == (f"{ALERTS}:{stamp(20)}", f"messages/{ALERTS}:{stamp(90)}")
     assert thread.calls[0].request.url.params["ts"] == stamp(90)
     assert desk.find("message.reply_once", cx.ReplyTo(text="x"), f"{ALERTS}:{stamp(90)}") is None
+    with pytest.raises(cx.NotFound, match="channel_not_found"):  # the app was put out of the channel: nobody can tell
+        desk.find("message.reply_once", cx.ReplyTo(text="x"), f"{ALERTS}:{stamp(90)}")
 
 
 @pytest.mark.parametrize("target", [None, "", "1741081950.002119", f"{ALERTS}:1741081950"])
