@@ -46,14 +46,15 @@ to a person and never repeated. A `perform` makes at most one call that changes 
 This module imports nothing that can open a socket or a database.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import pluggy
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from cxbridge.core.actions import (
     VERBS,
@@ -146,6 +147,7 @@ from cxbridge.core.http import (
     RefreshToken,
     Reply,
     Unrepeating,
+    on_this_machine,
 )
 from cxbridge.core.webhooks import Announced, Forged, Inbound, Nudge, Pressed, Webhook, event_of, same
 
@@ -153,6 +155,17 @@ hookimpl = pluggy.HookimplMarker("cxbridge")
 
 Json = Any
 Secret = SecretStr
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _seconds(value: object) -> object:
+    found = re.fullmatch(r"(\d+)\s*([smhd])", value) if isinstance(value, str) else None
+    return int(found[1]) * _UNITS[found[2]] if found else value
+
+
+# Seconds in settings, written as a number or as "90s", "5m", "1h", "2d".
+Span = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +374,9 @@ __all__ = [
     "Quota",
     "RefreshToken",
     "Reply",
+    "Span",
     "Unrepeating",
+    "on_this_machine",
     # canonical entities
     "PRIORITY_ORDER",
     "Account",

@@ -3,6 +3,7 @@
 It must not know any vendor: what differs between them is declared in an `Endpoint`.
 """
 
+from cxbridge.core.http.address import on_this_machine
 from cxbridge.core.http.auth import Anonymous, Auth, Basic, Bearer, ClientCredentials, RefreshToken
 from cxbridge.core.http.client import Client, RequestDone, open_client
 from cxbridge.core.http.endpoint import Endpoint
@@ -24,6 +25,7 @@ __all__ = [
     "Bearer",
     "ClientCredentials",
     "RefreshToken",
+    "on_this_machine",
     # handed to a connector
     "Client",
     "Reply",

@@ -79,18 +79,17 @@ def safe_url(text: str, what: str, *, allow_http: bool) -> httpx.URL:
         raise ValueError(f"the {what} must begin with https:// and name a host")
     if url.userinfo or url.query or url.fragment:
         raise ValueError(f"the {what} must not hold a user, a password, a query or a fragment")
-    if url.scheme == "http" and not (allow_http or _loopback(url.host)):
+    if url.scheme == "http" and not (allow_http or on_this_machine(url.host)):
         raise ValueError(
             f"the {what} uses http, which anyone on the way can read: write https://, or allow http for it"
         )
     return url
 
 
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def on_this_machine(host: str) -> bool:
+    """Tell whether a host, by name or address, is this machine and can be nothing else."""
     try:
-        return ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -7,7 +7,6 @@ requests), `dates`, `prose`, `rows`, `rules`, `schema` and `mapping` (pure), `wa
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -57,16 +56,9 @@ def _sandbox(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path not in ("", "/"):
         raise ValueError("write the address of a simulator on this machine alone: http://127.0.0.1:8903")
-    if parts.query or parts.fragment or not _here(parts.hostname):
+    if parts.query or parts.fragment or not cx.on_this_machine(parts.hostname):
         raise ValueError("url is for a simulator on this machine; a tenant is named by its domain")
     return value.rstrip("/")
-
-
-def _here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Gainsight(cx.Connector):
@@ -191,6 +183,9 @@ class Gainsight(cx.Connector):
                 raise ValueError("two names stand for the same field of Gainsight: keep one of them")
         if not 0 < self.health_bands[0] < self.health_bands[1] <= 100:
             raise ValueError("health_bands are two scores, the lower one first: [51, 76]")
+        if self.webhook_secret is None and self.webhook_secret_old is not None:
+            # Without the new one deliveries would not be held against anything at all.
+            raise ValueError("webhook_secret_old is the secret before webhook_secret: give the new one too")
         self.endpoint()
         return self
 

@@ -27,6 +27,7 @@ _REFUSED: Final[Mapping[str, str]] = {
     "GS_APIG_2402": "this machine's address is not on the allow-list of the connection in Gainsight: add it there",
     "GSOBJ_1024": "the vendor cannot read the credential: check access_key",
 }
+_DUPLICATE: Final = "GS_TL_10_0207"
 _FAILING: Final = frozenset({"GSOBJ_1003", "GU_1101"})
 _MEANING: Final[Mapping[str, str]] = {
     "GSOBJ_1001": "a text is too long",
@@ -48,6 +49,10 @@ _MEANING: Final[Mapping[str, str]] = {
 
 class NoRows(cx.NotFound):
     """A query found nothing, which the vendor tells as a refusal."""
+
+
+class Duplicate(cx.Conflict):
+    """The timeline has an entry of this ExternalId."""
 
 
 class NoObject(cx.Rejected):
@@ -98,7 +103,10 @@ def failure(reply: cx.Reply, told: Envelope) -> cx.VendorError:
     if code == "GU_2400":
         error = made(cx.RateLimited, _word(told, _SHARED))
         error.retry_at = _minute(reply)
+        error.sent = False  # nothing was begun
         return error
+    if code == _DUPLICATE:
+        return made(Duplicate, _word(told, "the timeline has this entry"))
     if code in _FAILING:
         return made(cx.Retryable, _word(told, "the vendor has trouble of its own"))
     if code == "COCKPIT_6007":

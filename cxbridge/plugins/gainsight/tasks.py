@@ -192,7 +192,8 @@ def _priority(rules: Rules, offers: _Vocabulary, wanted: str, now: cx.Task, draf
 def _noted(note: str | None, row: Row, now: cx.Task, draft: _Draft) -> None:
     """Put a note before what is said already; one that is there is not put there again."""
     text = mapping.plain_text(note or "")
-    if not text or text in now.body_text:
+    # Whole lines are compared: a short note may be part of a longer word.
+    if not text or f"\n{text}\n" in f"\n{now.body_text}\n":
         return
     draft.record["Comments"] = prose.to_html(text) + (_text(row, "Comments") or "")
     draft.wrote["body_text"] = prose.to_text(draft.record["Comments"])

@@ -11,7 +11,6 @@ from cxbridge.plugins.gainsight.rows import Unreadable, read_row
 from cxbridge.plugins.gainsight.rules import Rules
 
 _OBJECT: Final = "activity_timeline"
-_DUPLICATE: Final = "GS_TL_10_0207"
 _SUBJECT: Final = 250
 
 
@@ -28,6 +27,7 @@ def add(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
 
     Raises:
         Rejected: nobody is named as its author, or the vendor does not know the company or the type.
+        Retryable: the vendor has the entry and does not show it yet.
     """
     inputs = lookups.inputs(call, cx.AddTouchpoint)
     account = lookups.gsid(inputs.account, "the account")
@@ -50,17 +50,14 @@ def add(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
         "Subject": subject,
         "ActivityDate": dates.written(happened),
     }
-    reply = client.post(wire.ACTIVITY, {"records": [record]})
-    told = wire.decoded(reply, _Outcomes)
-    failed = told.failures.get(call.marker) or told.failure.get(call.marker)
-    if failed is not None:
-        code = _code(failed)
-        if code == _DUPLICATE and (earlier := _earlier(client, call.marker, changed=False)):
-            return earlier
-        raise errors.coded(code, reply)
-    key = _activity(told.success.get(call.marker))
-    if key is None:
-        raise cx.WireFormat("the answer says nothing of the entry that was sent", operation=f"POST {wire.ACTIVITY}")
+    try:
+        key = _added(client.post(wire.ACTIVITY, {"records": [record]}), call.marker)
+    except errors.Duplicate:
+        earlier = _earlier(client, call.marker, changed=False)
+        if earlier is None:
+            # By its marker it is this very entry, which queries do not show yet.
+            raise cx.Retryable("the entry is there already, and is not shown yet", sent=False) from None
+        return earlier
     wrote = {
         "subject": subject,
         "body_text": prose.to_text(str(record["Notes"])),
@@ -93,6 +90,24 @@ def _earlier(client: cx.Client, marker: str, *, changed: bool) -> cx.Receipt | N
             made = (f"{TIMELINE}/{read.source_id}",)
             return cx.Receipt(stream=TIMELINE, key=read.source_id, wrote=wrote, made=made, changed=changed)
     return None
+
+
+def _added(reply: cx.Reply, marker: str) -> str:
+    """Give the id of the entry that was sent under this marker.
+
+    Raises:
+        Duplicate: the timeline has it already.
+        VendorError: it was refused.
+        WireFormat: the answer says nothing of it.
+    """
+    told = wire.decoded(reply, _Outcomes)
+    failed = told.failures.get(marker) or told.failure.get(marker)
+    if failed is not None:
+        raise errors.coded(_code(failed), reply)
+    key = _activity(told.success.get(marker))
+    if key is None:
+        raise cx.WireFormat("the answer says nothing of the entry that was sent", operation=f"POST {wire.ACTIVITY}")
+    return key
 
 
 def _activity(told: Any) -> str | None:

@@ -66,7 +66,7 @@ def walk(client: cx.Client, rules: Rules, source: Source, held: Position | None)
     """Follow an object from a position to its end.
 
     Raises:
-        WireFormat: rows came that were not asked for, or the pages go in circles.
+        WireFormat: rows came that were not asked for or in another order, or the pages go in circles.
         Rejected: the vendor reads the times of filters in another zone.
     """
     here = _begun(held or Position(), client, rules)
@@ -77,7 +77,12 @@ def walk(client: cx.Client, rules: Rules, source: Source, held: Position | None)
             if not page.full:
                 yield Found(page.rows, page.refused, _ended(here))
                 return
-            second = max((_second(row) for row in page.rows), default=None)
+            seconds = [_second(row) for row in page.rows]
+            if seconds != sorted(seconds):
+                raise cx.WireFormat(
+                    "rows came not in the order of their changes, as they were asked for: some may be missing"
+                )
+            second = max(seconds, default=None)
             if second is None or (here.at is not None and second < here.at):
                 raise cx.WireFormat(f"a page brought nothing that was asked for; perhaps {_ZONE}")
             last = [row for row in page.rows if _second(row) == second]

@@ -11,22 +11,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, StringConstraints, field_validator, model_validator
+from pydantic import StringConstraints, field_validator, model_validator
 
 from cxbridge.core import connector as cx
 from cxbridge.plugins.jira import actions, errors, reference, streams, webhooks, wire
 from cxbridge.plugins.jira.rules import Rules, Severity
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-
-
-def _seconds(value: object) -> object:
-    found = re.fullmatch(r"(\d+)\s*([smh])", value) if isinstance(value, str) else None
-    return int(found[1]) * _UNITS[found[2]] if found else value
-
-
-# Seconds, written as a number or as "90s", "5m", "1h".
-Span = Annotated[int, BeforeValidator(_seconds)]
 ProjectKey = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
 FieldId = Annotated[str, StringConstraints(pattern=r"^(customfield_\d+|[A-Za-z]+)$")]
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -69,8 +59,8 @@ class Jira(cx.Connector):
         default=False,
         description="Find out who changed an issue last and how often it was reopened; searches get slower.",
     )
-    overlap: Span = cx.Field(default=300, description="How far each run looks back behind the last one.")
-    settle: Span = cx.Field(default=120, description="How long the search may not show a new issue yet.")
+    overlap: cx.Span = cx.Field(default=300, description="How far each run looks back behind the last one.")
+    settle: cx.Span = cx.Field(default=120, description="How long the search may not show a new issue yet.")
 
     fields: dict[Alias, FieldId] = cx.Field(
         default_factory=dict, description="Jira's fields by the names recipes use; severity has a meaning of its own."
@@ -123,6 +113,9 @@ class Jira(cx.Connector):
             raise ValueError("an overlap below 2m would lose changes that the search shows late")
         if len(set(self.fields.values())) < len(self.fields):
             raise ValueError("two names under fields stand for the same field of Jira")
+        if self.webhook_secret is None and self.webhook_secret_old is not None:
+            # Without the new one deliveries would not be held against anything at all.
+            raise ValueError("webhook_secret_old is the secret before webhook_secret: give the new one too")
         self.endpoint()
         return self
 

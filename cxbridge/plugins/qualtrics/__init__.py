@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
-from ipaddress import ip_address
 from typing import Annotated, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
@@ -33,18 +32,12 @@ from cxbridge.plugins.qualtrics.questions import instrument, questions
 from cxbridge.plugins.qualtrics.reading import Reading
 from cxbridge.plugins.qualtrics.rules import Fields, InviteRule, Rules, SurveyId, SurveyRule
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 _HOSTS: Final = ".qualtrics.com"
 _MIB: Final = 1024 * 1024
 SCOPES: Final = (
     "read:surveys read:survey_responses write:survey_responses read:directories read:directory_contacts "
     "write:directory_contacts read:mailing_lists write:mailing_list_contacts read:distributions write:distributions"
 )
-
-
-def _seconds(value: object) -> object:
-    found = re.fullmatch(r"(\d+)\s*([smh])", value) if isinstance(value, str) else None
-    return int(found[1]) * _UNITS[found[2]] if found else value
 
 
 def _datacenter(value: object) -> object:
@@ -65,16 +58,9 @@ def _site(value: object) -> object:
         raise ValueError("write the address alone, like https://acme.az1.qualtrics.com")
     if parts.path not in ("", "/"):
         raise ValueError("leave the path out: only https:// and the host")
-    if parts.scheme == "http" and not _here(parts.hostname):
+    if parts.scheme == "http" and not cx.on_this_machine(parts.hostname):
         raise ValueError("write https://: over http anyone on the way could read the credential")
     return value.rstrip("/")
-
-
-def _here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _codes(value: object) -> object:
@@ -82,10 +68,6 @@ def _codes(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
     return {int(key) if isinstance(key, str) and re.fullmatch(r"\d+", key) else key: one for key, one in value.items()}
-
-
-# Seconds, written as a number or as "90s", "5m", "1h".
-Span = Annotated[int, BeforeValidator(_seconds)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +136,9 @@ class Qualtrics(cx.Connector):
         description='What the brand\'s priority numbers mean, as 2 = "high"; unnamed ones are none.',
     )
     start: date | None = cx.Field(default=None, description="Read only responses recorded on this day or later.")
-    overlap: Span = cx.Field(default=300, ge=120, description="How far each export looks back behind the last one.")
-    settle: Span = cx.Field(
-        default=60, ge=0, description="How far each export stays behind the vendor's clock: new responses show late."
+    overlap: cx.Span = cx.Field(default=300, ge=120, description="How far each export looks back behind the last one.")
+    settle: cx.Span = cx.Field(
+        default=60, description="How far each export stays behind the vendor's clock: new responses show late."
     )
     page_size: int = cx.Field(default=50, ge=1, le=1000, description="Contacts or tickets to ask for at once.")
 

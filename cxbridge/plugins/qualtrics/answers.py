@@ -175,9 +175,12 @@ def _contact_ok(row: wire.Response, embedded: Mapping[str, str], instrument: Ins
         return None
     if not name.startswith("QID"):
         return flag(named(embedded, name))
-    label = row.labels.get(name) or _chosen(instrument.asked(name), row.values.get(name))
-    said = flag(label) if isinstance(label, str) else None
-    return said if said is not None else flag(row.values.get(name))
+    value = row.values.get(name)
+    label = row.labels.get(name) or _chosen(instrument.asked(name), value)
+    if isinstance(label, str):
+        return flag(label)
+    # A number is the place of a choice in a list, and the first one may be a refusal.
+    return flag(value) if scoring.number(value) is None else None
 
 
 def _chosen(asked: Asked | None, value: Any) -> str | None:

@@ -22,6 +22,10 @@ class Forbidden(cx.Rejected):
     summary = "is not allowed"
 
 
+class NoSurvey(Forbidden):
+    """There is no such survey, or none that this user may see."""
+
+
 class Unlicensed(Forbidden):
     """This brand has not bought that part of Qualtrics."""
 
@@ -41,7 +45,7 @@ def refusal(reply: cx.Reply) -> cx.VendorError | None:
         case 403 if code.startswith("TIK_"):
             return Unlicensed(f"ticketing is a licence of its own ({code}); set tickets = false if this brand has none")
         case 403 if code.startswith("QMST_"):
-            return Forbidden(f"the survey does not exist, or is not shared with this user ({code})")
+            return NoSurvey(f"the survey does not exist, or is not shared with this user ({code})")
         case 403:
             return Forbidden(_also(fault, "a scope, a permission or a licence is missing"))
         case _:
@@ -86,13 +90,16 @@ def inside(reply: cx.Reply, meta: wire.Meta) -> cx.VendorError | None:
         429: cx.RateLimited,
     }
     kind = kinds.get(status, cx.Retryable if status >= 500 else cx.Rejected)
-    return kind(
+    error = kind(
         sentence,
         status=status,
         operation=f"{reply.method} {reply.path}",
         connection=reply.connection,
         request_id=reply.request_id,
     )
+    if isinstance(error, cx.RateLimited):
+        error.sent = False  # nothing was begun
+    return error
 
 
 def _also(fault: wire.Fault, sentence: str) -> str:

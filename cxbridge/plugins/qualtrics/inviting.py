@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from cxbridge.core import connector as cx
 from cxbridge.plugins.qualtrics import listing, mapping, people, wire
-from cxbridge.plugins.qualtrics.errors import Forbidden
+from cxbridge.plugins.qualtrics.errors import NoSurvey
 from cxbridge.plugins.qualtrics.people import Person, embeddable
 from cxbridge.plugins.qualtrics.reading import DISTRIBUTIONS, directory, listed_distributions
 from cxbridge.plugins.qualtrics.rules import MARKER, MOST_EMBEDDED, InviteRule, Rules
@@ -19,7 +19,6 @@ from cxbridge.plugins.qualtrics.values import flag, stamp
 
 # How long the list may not show a new distribution yet (unverified).
 SETTLE: Final = 60.0
-_SOON: Final = timedelta(seconds=5)
 
 
 def perform(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
@@ -35,7 +34,7 @@ def perform(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
     place = directory(rules, client)
     person = people.search(client, place, inputs.email)
     if person is None:
-        _introduce(rules, client, place, inputs, call.marker)
+        _introduce(rules, how, client, place, inputs, call.marker)
     _willing(person)
     now = client.server_now()
     body = {
@@ -74,8 +73,8 @@ def find(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt | None:
                     entity = mapping.invitation(row, inputs.survey)
                     wrote = {"survey": entity.survey, "contact": entity.contact, "marker": entity.marker}
                     return cx.Receipt("distributions", row.id, wrote=wrote, made=(f"distributions/{row.id}",))
-    except (Forbidden, cx.NotFound):
-        return None  # a survey that is not there cannot have been sent out
+    except (NoSurvey, cx.NotFound):
+        return None  # a survey that is not there can neither have been sent out nor be sent out now
     if refused:
         # It may have been one of these: nothing is sent again on a guess.
         raise cx.WireFormat(f"{len(refused)} distributions of the survey could not be read: {refused[0]}")
@@ -91,12 +90,16 @@ def _allowed(rules: Rules, inputs: cx.Invite) -> InviteRule:
     return how
 
 
-def _introduce(rules: Rules, client: cx.Client, place: str, inputs: cx.Invite, marker: str) -> NoReturn:
+def _introduce(
+    rules: Rules, how: InviteRule, client: cx.Client, place: str, inputs: cx.Invite, marker: str
+) -> NoReturn:
     wanted = cx.SetContact(email=inputs.email, name=inputs.name, language=inputs.language, account=inputs.account)
-    people.create(client, place, people.changes(wanted, None, rules), marker)
+    # A mail through a mailing list reaches only its members.
+    people.create(client, place, people.changes(wanted, None, rules), marker, mailing_list=how.mailing_list)
     raise cx.Retryable(
         "the person was made a contact of the directory; the invitation follows",
-        retry_at=client.now + _SOON,
+        # Before a search shows them they would be made a contact once more.
+        retry_at=client.now + timedelta(seconds=people.SETTLE),
         sent=False,
     )
 

@@ -66,12 +66,18 @@ def search(client: cx.Client, place: str, email: str) -> Person | None:
 
 
 def everyone(client: cx.Client, place: str, email: str) -> list[Person]:
-    """Find all contacts of an address."""
+    """Find all contacts of an address.
+
+    Raises:
+        WireFormat: one of them cannot be read; it is not taken for nobody, who would be made a contact once more.
+    """
     # The body of a search is not confirmed by any recording; one that Qualtrics does not take is refused loudly (400).
     asked = {"filter": {"filterType": "email", "comparison": "eq", "value": email}}
     found = listing.result(client.post(f"/directories/{place}/contacts/search", asked), wire.Listing)
     refused: list[str] = []
     rows = [row for row, _ in listing.read("contact", wire.Contact, found.elements, refused)]
+    if refused:
+        raise cx.WireFormat(f"{len(refused)} contacts of the address could not be read: {refused[0]}")
     wanted = email.strip().casefold()
     return [
         Person(place, row)
@@ -80,11 +86,12 @@ def everyone(client: cx.Client, place: str, email: str) -> list[Person]:
     ]
 
 
-def create(client: cx.Client, place: str, body: dict[str, Any], marker: str) -> str:
-    """Make a contact; gives its id."""
+def create(client: cx.Client, place: str, body: dict[str, Any], marker: str, *, mailing_list: str | None = None) -> str:
+    """Make a contact, as a member of a mailing list where one is named; gives its id."""
     embedded = {**body.get("embeddedData", {}), MARKER: marker}
-    made = listing.result(client.post(f"/directories/{place}/contacts", {**body, "embeddedData": embedded}), wire.Made)
-    if not (key := made.id or made.contact_id):
+    where = f"/directories/{place}" + (f"/mailinglists/{mailing_list}" if mailing_list else "")
+    made = listing.result(client.post(f"{where}/contacts", {**body, "embeddedData": embedded}), wire.Made)
+    if not (key := made.contact_id or made.id):
         raise cx.WireFormat("a contact was made and has no id")
     return key
 

@@ -9,22 +9,12 @@ import re
 from datetime import date, timedelta
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BeforeValidator, StringConstraints, field_validator, model_validator
+from pydantic import StringConstraints, field_validator, model_validator
 
 from cxbridge.core import connector as cx
 from cxbridge.plugins.slack import actions, answers, hooks, limits, mapping, streams, wire
 from cxbridge.plugins.slack.places import Rules
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def _seconds(value: object) -> object:
-    found = re.fullmatch(r"(\d+)\s*([smhd])", value) if isinstance(value, str) else None
-    return int(found[1]) * _UNITS[found[2]] if found else value
-
-
-# Seconds, written as a number or as "90s", "5m", "1h", "2d".
-Span = Annotated[int, BeforeValidator(_seconds), cx.Field(ge=0)]
 ChannelId = Annotated[str, StringConstraints(pattern=rf"^{mapping.CHANNEL_ID.pattern}$")]
 # How a channel is called in Slack: letters of any script, digits, hyphens and underscores.
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[^\s#@A-Z.,/:]{1,80}$")]
@@ -59,7 +49,7 @@ class Slack(cx.Connector):
         default_factory=list, description="The channels whose messages are read: ids, or names under channels."
     )
     start: date | None = cx.Field(default=None, description="Read only messages of this day or later.")
-    overlap: Span = cx.Field(default=86_400, description="How far back each read looks for answers and edits.")
+    overlap: cx.Span = cx.Field(default=86_400, description="How far back each read looks for answers and edits.")
     history: bool = cx.Field(
         default=True,
         description="Whether the app may read histories, so that a message whose answer was lost is found again.",
@@ -68,14 +58,14 @@ class Slack(cx.Connector):
         default=50,
         description="How often a minute a history may be asked for: 1 for apps sold outside the Marketplace.",
     )
-    search_back: Span = cx.Field(
+    search_back: cx.Span = cx.Field(
         default=86_400, description="How far back a message is looked for when it is not known when it was sent."
     )
     join: bool = cx.Field(default=True, description="Whether the app joins public channels it is to write to.")
     shared: bool = cx.Field(
         default=False, description="Whether to write to channels that people of other organizations read."
     )
-    settle: Span = cx.Field(default=5, description="How long a history may not show a new message yet.")
+    settle: cx.Span = cx.Field(default=5, description="How long a history may not show a new message yet.")
 
     @field_validator("workspace")
     @classmethod

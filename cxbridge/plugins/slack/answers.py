@@ -79,6 +79,14 @@ class Gone(Refused, cx.NotFound):
     """What was named is not there, or hidden from this token."""
 
 
+class NoThread(Gone):
+    """The channel is there, and nothing in it has that ts."""
+
+
+class Stale(cx.Retryable):
+    """The cursor of a listing has grown too old."""
+
+
 class LacksScope(cx.Unauthorized):
     """The token is good and lacks a scope."""
 
@@ -148,9 +156,10 @@ def _error(reply: cx.Reply, head: wire.Head, *, wrote: bool) -> cx.VendorError:
     if code in _WAIT:
         return _limited(reply)
     if code in _TRANSIENT:
-        return cx.Retryable(f"{_TRANSIENT[code]} ({code})", **place, sent=wrote and code not in _NOT_BEGUN)
+        again = Stale if code == "invalid_cursor" else cx.Retryable
+        return again(f"{_TRANSIENT[code]} ({code})", **place, sent=wrote and code not in _NOT_BEGUN)
     told = _PLACE.get(code) or _CONTENT.get(code) or _detail(head)
-    kind = Gone if code in _GONE else Refused
+    kind = NoThread if code == "thread_not_found" else Gone if code in _GONE else Refused
     error = kind(f"{told} ({code})" if told else code, **place)
     error.code = code
     return error

@@ -6,20 +6,22 @@ answers to old messages as something new. An app that is sold outside the Market
 - A walk goes from the newest message back to where the last one began. Each page is given away as it comes, with a cursor that
   goes on below it, so that a walk that may ask once a minute still comes to its end.
 - Each walk looks back by the overlap behind the last one, and reads the threads there that were answered since. An unchanged
-  message is not stored again.
+  message is not stored again. Each of them costs a request of its own: where that is too many, the cursor names those left.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from cxbridge.core import connector as cx
 from cxbridge.plugins.slack import answers, mapping, wire
 from cxbridge.plugins.slack.mapping import Unreadable
+
+L = TypeVar("L", wire.Users, wire.Channels)
 
 PAGE: Final = 200
 KINDS: Final = "public_channel,private_channel"
@@ -30,7 +32,9 @@ _SLACK: Final = timedelta(seconds=5)
 class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far one channel is read. `at` is the newest message known, `answered` when answers were last looked for.
 
-    The rest is there only in the middle of a walk: it began at `began`, has seen `top` first and goes on below `low`.
+    The rest is there only in the middle of a walk: it began at `began`, has seen `top` first and goes on below `low`, unless
+    `over` says that nothing is there. Before that it reads the answers to `threads`, of the first one those behind `part`.
+    `asked` is when the channel was last asked for.
     """
 
     at: str | None = None
@@ -38,6 +42,15 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     top: str | None = None
     low: str | None = None
     began: str | None = None
+    threads: tuple[str, ...] = ()
+    part: str | None = None
+    over: bool = False
+    asked: str | None = None
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """Whose turn it is: the channel that was left longest ago comes first."""
+        return mapping.order(self.asked or self.answered or "0.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +88,8 @@ def streams(reading: Reading) -> list[cx.Stream]:
     ]
 
 
-def _users(client: cx.Client, _cursor: cx.Json) -> Iterator[cx.Page]:
-    fresh, cursor = cx.Unrepeating(), None
-    while True:
-        page = answers.read(client, "users.list", wire.Users, limit=PAGE, include_locale=True, cursor=cursor)
+def _users(client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
+    for page, behind in _listed(client, "users.list", wire.Users, cursor, include_locale=True):
         agents: list[cx.Agent] = []
         raw: list[bytes] = []
         refused: list[str] = []
@@ -88,10 +99,31 @@ def _users(client: cx.Client, _cursor: cx.Json) -> Iterator[cx.Page]:
                 raw.append(bytes(source))
             except Unreadable as error:
                 refused.append(f"a person: {error}")
-        yield cx.Page(agents, cursor=None, raw=raw, refused=refused)
-        if (cursor := wire.cursor(page)) is None:
+        yield cx.Page(agents, cursor=behind, raw=raw, refused=refused)
+
+
+def _listed(
+    client: cx.Client, method: str, shape: type[L], cursor: cx.Json, **asked: cx.Json
+) -> Iterator[tuple[L, str | None]]:
+    """Page through a whole list, each page with the cursor behind it: at its end None, which begins anew.
+
+    A list of more pages than a minute allows is gone on with where it was left, unless that cursor has grown too old.
+    """
+    fresh, here = cx.Unrepeating(), cursor if isinstance(cursor, str) else None
+    left = here
+    while True:
+        try:
+            page = answers.read(client, method, shape, **asked, limit=PAGE, cursor=here)
+        except answers.Stale:
+            if here is None or here != left:
+                raise
+            here = left = None
+            continue
+        here = wire.cursor(page)
+        yield page, here
+        if here is None:
             return
-        fresh(cursor)
+        fresh(here)
 
 
 def _one_user(client: cx.Client, key: str) -> cx.Page | None:
@@ -104,27 +136,22 @@ def _one_user(client: cx.Client, key: str) -> cx.Page | None:
 
 def listed_channels(client: cx.Client, kinds: str = KINDS) -> Iterator[list[msgspec.Raw]]:
     """Page through the channels that this token may see."""
-    fresh, cursor = cx.Unrepeating(), None
-    while True:
-        page = answers.read(client, "conversations.list", wire.Channels, types=kinds, limit=PAGE, cursor=cursor)
+    for page, _ in _listed(client, "conversations.list", wire.Channels, None, types=kinds):
         yield page.channels
-        if (cursor := wire.cursor(page)) is None:
-            return
-        fresh(cursor)
 
 
-def _channels(reading: Reading, client: cx.Client, _cursor: cx.Json) -> Iterator[cx.Page]:
-    for rows in listed_channels(client):
+def _channels(reading: Reading, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
+    for page, behind in _listed(client, "conversations.list", wire.Channels, cursor, types=KINDS):
         containers: list[cx.Container] = []
         raw: list[bytes] = []
         refused: list[str] = []
-        for source in rows:
+        for source in page.channels:
             try:
                 containers.append(mapping.container(mapping.decode(source, wire.Channel), reading.workspace))
                 raw.append(bytes(source))
             except Unreadable as error:
                 refused.append(f"a channel: {error}")
-        yield cx.Page(containers, cursor=None, raw=raw, refused=refused)
+        yield cx.Page(containers, cursor=behind, raw=raw, refused=refused)
 
 
 def _one_channel(reading: Reading, client: cx.Client, key: str) -> cx.Page | None:
@@ -136,14 +163,16 @@ def _one_channel(reading: Reading, client: cx.Client, key: str) -> cx.Page | Non
 
 
 def _messages(reading: Reading, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
-    """Walk through the channels one after another; the cursor holds the place in each.
+    """Walk through the channels, the one left longest ago first; the cursor holds the place in each.
+
+    So each has its turn, also where a limit ends every pull early.
 
     Raises:
         Rejected: when one of them may not be read; it is told when the others are read.
     """
     held = _resumed(cursor)
     refused: cx.Rejected | None = None
-    for channel in reading.channels:
+    for channel in sorted(reading.channels, key=lambda name: held.get(name, Position()).turn):
         try:
             for rows, place in _walk(reading, client, channel, held.get(channel, Position())):
                 held = {**held, channel: place}
@@ -152,6 +181,8 @@ def _messages(reading: Reading, client: cx.Client, cursor: cx.Json) -> Iterator[
             refused = refused or cx.Rejected(
                 f"channel {channel}: {error.detail}", connection=error.connection, operation=error.operation
             )
+            held = {**held, channel: _left(client, held.get(channel, Position()))}
+            yield _page([], channel, reading, msgspec.to_builtins(held))
     if refused is not None:
         raise refused
 
@@ -169,7 +200,26 @@ def _walk(
     """Give the pages of one channel, newest first, each with the place that goes on behind it."""
     latest, cursor, fresh = place.low, None, cx.Unrepeating()
     oldest = _bound(reading, place)
+    rows: list[msgspec.Raw] = []
+    moved = False
     while True:
+        try:
+            for found, behind in _answers(client, channel, place):
+                rows, place, moved = [*rows, *found], behind, True
+        except cx.VendorError:
+            # Kept, so that a walk with more threads than one pull may ask for comes on all the same.
+            if moved:
+                yield rows, _left(client, place)
+            raise
+        if place.over:
+            yield rows, Position(at=_later(place.at, place.top), answered=place.began)
+            return
+        if moved:
+            yield rows, _left(client, place)
+            if cursor is None:
+                # Without a cursor, the page below is asked for by the time of the last row.
+                latest = place.low
+            fresh(cursor or f"below {latest}")
         page = answers.read(
             client,
             "conversations.history",
@@ -181,23 +231,34 @@ def _walk(
             cursor=cursor,
             include_all_metadata=True,
         )
-        began = place.began or mapping.stamp(client.server_now() - _SLACK)
         seen = sorted(filter(None, map(_ts, page.messages)), key=mapping.order)
-        top = place.top or (seen[-1] if seen else None)
-        low = seen[0] if seen else place.low
-        place = Position(place.at, place.answered, top, low, began)
-        rows = list(page.messages)
-        for parent in _answered(page.messages, place.answered):
-            rows += _thread(client, channel, parent, place.answered)
         cursor = wire.cursor(page)
-        if cursor is None and not (page.has_more and seen):
-            yield rows, Position(at=_later(place.at, top), answered=began)
-            return
-        yield rows, place
-        if cursor is None:
-            # Without a cursor, the page below is asked for by the time of the last row.
-            latest = low
-        fresh(cursor or f"below {latest}")
+        rows, moved = list(page.messages), True
+        place = Position(
+            at=place.at,
+            answered=place.answered,
+            top=place.top or (seen[-1] if seen else None),
+            low=seen[0] if seen else place.low,
+            began=place.began or mapping.stamp(client.server_now() - _SLACK),
+            threads=tuple(_answered(page.messages, place.answered)),
+            over=cursor is None and not (page.has_more and seen),
+        )
+
+
+def _left(client: cx.Client, place: Position) -> Position:
+    return msgspec.structs.replace(place, asked=mapping.stamp(client.server_now() - _SLACK))
+
+
+def _answers(client: cx.Client, channel: str, place: Position) -> Iterator[tuple[list[msgspec.Raw], Position]]:
+    """Read the answers to the threads of a place, page by page, each with the place behind it."""
+    while place.threads:
+        parent, *left = place.threads
+        for rows in _thread(client, channel, parent, place.part or place.answered):
+            newest = _later(place.part, max(filter(None, map(_ts, rows)), key=mapping.order, default=None))
+            place = msgspec.structs.replace(place, part=newest)
+            yield rows, place
+        place = msgspec.structs.replace(place, threads=tuple(left), part=None)
+        yield [], place
 
 
 def _bound(reading: Reading, place: Position) -> str | None:
@@ -236,12 +297,12 @@ def _answered(rows: Sequence[msgspec.Raw], since: str | None) -> Iterator[str]:
             yield row.ts
 
 
-def _thread(client: cx.Client, channel: str, parent: str, since: str | None) -> Iterator[msgspec.Raw]:
-    """Give the answers to a message that were written since."""
+def _thread(client: cx.Client, channel: str, parent: str, since: str | None) -> Iterator[list[msgspec.Raw]]:
+    """Give the answers to a message that were written since, the oldest first."""
     try:
         for rows in listed_messages(client, "conversations.replies", channel=channel, ts=parent, oldest=since):
-            yield from (row for row in rows if _ts(row) != parent)
-    except answers.Gone:
+            yield [row for row in rows if _ts(row) != parent]
+    except answers.NoThread:
         return
 
 
@@ -306,9 +367,8 @@ def row_of(client: cx.Client, channel: str, ts: str) -> msgspec.Raw | None:
                 for source in rows:
                     if _ts(source) == ts:
                         return source
-    except answers.Gone as error:
-        if error.code != "thread_not_found":
-            raise
+    except answers.NoThread:
+        pass
     return None
 
 

@@ -8,7 +8,6 @@ tell what answers mean.
 import re
 from collections.abc import Sequence
 from datetime import date, timedelta
-from ipaddress import ip_address
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -40,16 +39,9 @@ def _site(value: str) -> str:
         raise ValueError("write the address of the account alone, like https://acme.zendesk.com")
     if parts.path not in ("", "/"):
         raise ValueError("leave the path out: only https:// and the host, like https://acme.zendesk.com")
-    if parts.scheme == "http" and not _here(parts.hostname):
+    if parts.scheme == "http" and not cx.on_this_machine(parts.hostname):
         raise ValueError("write https://: over http anyone on the way could read the credential")
     return value.rstrip("/")
-
-
-def _here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _aliases(value: dict[str, int]) -> dict[str, int]:

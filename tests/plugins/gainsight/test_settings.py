@@ -103,6 +103,7 @@ def test_budgets_are_counted_by_us() -> None:
         ({"filter_timezone": "Mars/Olympus"}, "write a time zone"),
         ({"page": 5001}, "page"),
         ({"overlap": 60}, "overlap"),
+        ({"webhook_secret_old": "a-fake-word"}, "give the new one too"),
     ],
 )
 def test_settings_that_cannot_work(changed: dict[str, Any], said: str) -> None:

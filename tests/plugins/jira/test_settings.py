@@ -75,6 +75,8 @@ def test_spans_are_read_as_people_write_them() -> None:
         ({"email": None, "api_token": None, "client_id": "app"}, "client_secret and refresh_token missing"),
         ({"overlap": "30s"}, "an overlap below 2m"),
         ({"overlap": "soon"}, "overlap"),
+        ({"overlap": "2h", "settle": -1}, "settle"),
+        ({"webhook_secret_old": "a-fake-word"}, "give the new one too"),
         ({"projects": []}, "projects"),
         ({"projects": ['ENG") OR project != ("X']}, "projects"),
         ({"projects": ["eng"]}, "projects"),

@@ -118,6 +118,19 @@ def test_somebody_new_is_made_a_contact_first_and_invited_by_the_next_call(desk:
     assert len(desk.writes) == 2
 
 
+def test_somebody_new_becomes_a_member_of_the_list_that_the_mail_goes_through(connect: Callable[..., Desk]) -> None:
+    desk = connect(directory=POOL, invite={**HOW, "mailing_list": "CG_1"})
+    desk.router.post(SEARCH).mock(side_effect=[listed(), listed(contact())])
+    place = f"/directories/{POOL}/mailinglists/CG_1/contacts"
+    desk.router.post(f"{API}{place}").mock(return_value=answer({"id": "CGC_9", "contactId": "CID_9"}))
+    desk.router.post(f"{API}/distributions").mock(return_value=answer({"id": "EMD_1"}))
+    with pytest.raises(cx.Retryable):
+        desk.perform("survey.invite_once", invite())
+    desk.perform("survey.invite_once", invite())
+    assert [path for _, path, _ in desk.writes] == [place, "/distributions"]
+    assert desk.writes[1][2]["recipients"] == {"mailingListId": "CG_1", "contactId": "CID_3kQxYzAbCdEfGhI"}
+
+
 @pytest.mark.parametrize("off", [{"unsubscribed": True}, {"unsubscribed": "1"}, {"directoryUnsubscribed": True}])
 def test_who_has_unsubscribed_is_left_alone(desk: Desk, off: dict[str, Any]) -> None:
     desk.router.post(SEARCH).mock(return_value=listed(contact(**off)))

@@ -1,7 +1,8 @@
 """Reading: people and channels page by page, messages from the newest back, answers and edits within the overlap."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from cxbridge.sandbox.clock import SandboxClock
 from cxbridge.sandbox.server import Sandbox
 from cxbridge.sandbox.world import World
 
-from .conftest import ALERTS, ANA, OTHER, Desk, answer, channel, failed, message, planted, settings, stamp, user
+from .conftest import ALERTS, ANA, API, OTHER, Desk, answer, channel, failed, message, planted, settings, stamp, user
 
 
 def keys(pages: list[cx.Page]) -> list[list[str]]:
@@ -70,6 +71,24 @@ def test_a_cursor_that_grew_too_old_means_to_begin_anew(desk: Desk) -> None:
         desk.pages("users")
 
 
+@pytest.mark.parametrize(("stream", "method"), [("users", "users.list"), ("channels", "conversations.list")])
+def test_a_list_that_was_left_is_gone_on_with(desk: Desk, stream: str, method: str) -> None:
+    more = {"response_metadata": {"next_cursor": "b"}}
+    body = {"members": [user()], "channels": [channel()]}
+    desk.plays(method, {**body, **more}, failed("ratelimited"), body, failed("invalid_cursor"), body)
+    pages = desk.stream(stream).pages
+    assert pages is not None
+    walk = pages(desk.client, None)
+    left = next(walk).cursor
+    with pytest.raises(cx.RateLimited):
+        next(walk)
+    [rest] = desk.pages(stream, left)
+    assert rest.cursor is None, "the next one begins anew"
+    [anew] = desk.pages(stream, left)
+    assert anew.cursor is None
+    assert [one.get("cursor") for one in asked(desk, method)] == [None, "b", "b", "b", None]
+
+
 # -- messages --------------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +109,7 @@ def test_a_walk_goes_from_the_newest_back_and_each_page_is_ordered(desk: Desk) -
     assert first == {"channel": ALERTS, "limit": "200", "include_all_metadata": "true"}
     assert (second["cursor"], third["cursor"]) == ("b", "c")
     # In the middle of the walk its place is kept, at its end only how far everything is known.
-    assert pages[1].cursor[ALERTS] == {"top": stamp(10), "low": stamp(20), "began": stamp(5)}
+    assert pages[1].cursor[ALERTS] == {"top": stamp(10), "low": stamp(20), "began": stamp(5), "asked": stamp(5)}
     assert pages[2].cursor[ALERTS] == {"at": stamp(10), "answered": stamp(5)}
 
 
@@ -161,6 +180,37 @@ def test_a_thread_that_is_gone_meanwhile_is_passed(desk: Desk) -> None:
     assert keys(desk.pages("messages")) == [[stamp(500)]]
 
 
+def test_what_was_read_of_many_threads_is_kept_when_the_rest_has_to_wait(desk: Desk) -> None:
+    first, second = (
+        message(stamp(age), thread_ts=stamp(age), reply_count=2, latest_reply=stamp(1)) for age in (60, 70)
+    )
+    more = {"has_more": True, "response_metadata": {"next_cursor": "b"}}
+    history = desk.plays("conversations.history", {"messages": [first, second]})
+    desk.plays(
+        "conversations.replies",
+        {"messages": [first, message(stamp(50), thread_ts=stamp(60))]},
+        {"messages": [second, message(stamp(40), thread_ts=stamp(70))], **more},
+        failed("ratelimited"),
+        {"messages": [second, message(stamp(1), thread_ts=stamp(70))]},
+    )
+    pages = desk.stream("messages").pages
+    assert pages is not None
+    walk = pages(desk.client, None)
+    page = next(walk)
+    assert keys([page]) == [[stamp(70), stamp(60), stamp(50), stamp(40)]]
+    with pytest.raises(cx.RateLimited):
+        next(walk)
+    [rest] = desk.pages("messages", page.cursor)
+    assert keys([rest]) == [[stamp(1)]]
+    assert rest.cursor[ALERTS] == {"at": stamp(60), "answered": stamp(5)}
+    assert [(one["ts"], one.get("oldest")) for one in asked(desk, "conversations.replies")[1:]] == [
+        (stamp(70), None),
+        (stamp(70), None),
+        (stamp(70), stamp(40)),
+    ]
+    assert history.call_count == 1, "it was read to its end"
+
+
 def test_a_malformed_message_is_refused_alone_and_quoted_nowhere(desk: Desk) -> None:
     rows = [
         {"ts": stamp(1), "text": ["Dear Mia"]},
@@ -189,7 +239,7 @@ def test_a_channel_that_may_not_be_read_keeps_the_others_from_nothing(connect: C
     pages: list[cx.Page] = []
     with pytest.raises(cx.Rejected, match=f"channel {OTHER}: the app is not in the channel"):
         pages.extend(iter_pages(desk))
-    assert keys(pages) == [[stamp(10)]]
+    assert keys(pages) == [[], [stamp(10)]]
     # A credential that is refused stops the walk at once.
     desk.router.reset()
     desk.plays("conversations.history", failed("token_revoked"))
@@ -202,6 +252,41 @@ def iter_pages(desk: Desk) -> Iterator[cx.Page]:
     pages = desk.stream("messages").pages
     assert pages is not None
     yield from pages(desk.client, None)
+
+
+def test_where_a_limit_ends_every_pull_each_channel_has_its_turn(
+    connect: Callable[..., Desk], clock: ManualClock
+) -> None:
+    backlog, shut, quiet = "C0BACKLOG0", "C0SHUT0000", "C0QUIET000"
+    desk = connect(messages=[backlog, shut, quiet])
+
+    def play(request: httpx.Request) -> httpx.Response:
+        """One answer a minute, as an app that is sold outside the Marketplace gets."""
+        now = clock.now()
+        if minutes and minutes[-1] == now:
+            return failed("ratelimited")
+        minutes.append(now)
+        read.append(request.url.params["channel"])
+        more = {"has_more": True, "response_metadata": {"next_cursor": f"{len(read)}"}}
+        told = {"messages": [message(stamp(1000 + len(read)))], **(more if read[-1] == backlog else {})}
+        made = failed("not_in_channel") if read[-1] == shut else answer(told)
+        return httpx.Response(
+            made.status_code, content=made.content, headers={"Date": format_datetime(now, usegmt=True)}
+        )
+
+    minutes: list[datetime] = []
+    read: list[str] = []
+    desk.router.route(url__startswith=f"{API}/conversations.history").mock(side_effect=play)
+    pages = desk.stream("messages").pages
+    assert pages is not None
+    cursor: cx.Json = None
+    for _ in range(7):
+        try:
+            for page in pages(desk.client, cursor):
+                cursor = page.cursor
+        except cx.RateLimited:
+            clock.advance(60)
+    assert read == [backlog, shut, quiet, backlog, shut, quiet, backlog]
 
 
 def test_nothing_is_asked_where_no_channel_is_followed(connect: Callable[..., Desk]) -> None:
@@ -257,9 +342,10 @@ def test_a_message_of_a_channel_that_may_not_be_read_is_refused(desk: Desk) -> N
 
 
 def test_fifteen_messages_once_a_minute_are_enough_to_come_to_the_end(clock: ManualClock) -> None:
-    """The walk is broken off by the limit after every page, and comes to its end all the same, over real HTTP."""
+    """The walk is broken off by the limit after every page and thread, and comes to its end all the same, over real HTTP."""
+    once = {"conversations.history": 1, "conversations.replies": 1}
     world = World(
-        options={"slack": {"history_items": 15, "limits": {"conversations.history": 1}}},
+        options={"slack": {"history_items": 15, "limits": once}},
         clock=SandboxClock(clock.now(), frozen=True),
     )
     rows: list[dict[str, Any]] = [
@@ -268,6 +354,11 @@ def test_fifteen_messages_once_a_minute_are_enough_to_come_to_the_end(clock: Man
         *(
             {"kind": "slack.message", "channel": "alerts", "user": "ana", "text": f"{n}", "age": f"{n}m"}
             for n in range(50)
+        ),
+        # Several on one page, and one that is longer than a page.
+        *(
+            {"kind": "slack.message", "channel": "alerts", "user": "ana", "text": f"Re {n}", "thread": n, "age": "30s"}
+            for n in ("9", "12", "14", "40", "49", *["20"] * 33)
         ),
     ]
     with Sandbox(world, vendors=("slack",)) as sandbox:
@@ -287,7 +378,7 @@ def test_fifteen_messages_once_a_minute_are_enough_to_come_to_the_end(clock: Man
         with open_client(
             slack.endpoint(), connection="chat", clock=clock, tokens=MemoryTokens(), transport=transport
         ) as client:
-            while len(seen) < 50 and pulls < 20:
+            while len(seen) < 88 and pulls < 30:
                 pulls += 1
                 try:
                     for page in stream.pages(client, cursor):
@@ -296,8 +387,8 @@ def test_fifteen_messages_once_a_minute_are_enough_to_come_to_the_end(clock: Man
                 except cx.RateLimited as limited:
                     clock.advance(((limited.retry_at or clock.now()) - clock.now()).total_seconds() + 1)
                     world.clock.advance(61)
-        assert len(seen) == len(set(seen)) == 50
-        assert "low" not in cursor[ALERTS]
+        assert len(seen) == len(set(seen)) == 88
+        assert set(cursor[ALERTS]) == {"at", "answered"}
 
 
 def test_settings_of_the_read_only_kind_read_everything(connect: Callable[..., Desk]) -> None:
