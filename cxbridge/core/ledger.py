@@ -5,6 +5,7 @@ Times are UTC datetimes. Ids of runs and deliveries are short sortable texts mad
 
 import hashlib
 import os
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -202,9 +203,21 @@ class StoredReceipt(msgspec.Struct, frozen=True, kw_only=True):
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
+# By prefix: the millisecond and the number of the last id.
+_last: dict[str, tuple[int, int]] = {}
+_last_lock = threading.Lock()
+
+
 def new_id(prefix: str, moment: datetime) -> str:
-    """Make an id that sorts by time: prefix, milliseconds, 40 random bits."""
-    number = (int(moment.timestamp() * 1000) << 40) | int.from_bytes(os.urandom(5))
+    """Make an id that sorts by time, and within a millisecond in the order of being made: milliseconds, then random bits."""
+    millisecond = int(moment.timestamp() * 1000)
+    with _last_lock:
+        then, last = _last.get(prefix, (-1, 0))
+        # A batch has one time, and of the runs in it the first must come first: whoever queues stands behind it.
+        number = (millisecond << 40) | (int.from_bytes(os.urandom(5)) >> 1)
+        if then == millisecond:
+            number = last + 1 + int.from_bytes(os.urandom(3))
+        _last[prefix] = (millisecond, number)
     digits = []
     for _ in range(17):
         number, rest = divmod(number, 32)

@@ -1,11 +1,17 @@
-"""What people are told when runs fail: one message for a recipe and hour, however many fail; sends nothing itself."""
+"""Why runs fail, and what people are told: one message for a recipe and hour, however many fail; sends nothing itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
 
 from cxbridge.core.clock import from_iso, iso
+from cxbridge.core.engine import asking
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.recipes.escaping import escape_value
@@ -16,6 +22,10 @@ from cxbridge.core.store import state
 if TYPE_CHECKING:
     from cxbridge.core.engine.steps import Stepper
 
+_log = structlog.get_logger("cxbridge")
+
+# What a mistake in this program raises. A store that cannot be used is none: then nothing of the commit is done.
+DEFECTS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
 NOTIFY = "message.notify_once"
 STEP = "on_error.notify"
 # Whoever is told that something fails looks at all of it: telling them again at once helps nobody.
@@ -34,6 +44,19 @@ class Notice:
 def is_notice(delivery: Delivery) -> bool:
     """Whether a delivery tells of a failure: it goes out also when the recipe was stopped, and its own failure fails nothing."""
     return delivery.step == STEP
+
+
+def is_beside(delivery: Delivery) -> bool:
+    """Whether a delivery goes out beside a run, which waits for no answer to it."""
+    return asking.is_message(delivery) or is_notice(delivery)
+
+
+def place_of(run: Run, defect: Exception) -> str:
+    """Say where a defect stopped a run, to people and in the log; never its text, which may hold anything."""
+    *_, frame = extract_tb(defect.__traceback__)
+    place = f"{PurePath(frame.filename).name}:{frame.lineno}"
+    _log.error("run.broke", run=run.id, recipe=run.recipe, error=type(defect).__name__, place=place)
+    return f"a defect of cxbridge stopped it ({type(defect).__name__} at {place})"
 
 
 def notice(stepper: "Stepper", scopes: Scopes, recipe: Recipe, run: Run, reason: str) -> Notice | None:

@@ -115,6 +115,10 @@ class Identifier:
             self._update(tx, refs, result, anew=position < (planning.position(tx, _ANEW) or 0))
             self._suggester.moved_to(last)
             result.more = last < changes.last_seq(tx)
+        elif last - position >= _LAG:
+            # Nobody is concerned by what lies between: the names that are held hold there as well.
+            self._suggester.stand_at(position)
+            self._suggester.moved_to(last)
         if refs or last - position >= _LAG:
             planning.set_position(tx, POSITION, last)
         return result
@@ -263,7 +267,9 @@ def _with_keys(tx: Tx, kind: str, change: Mapping[str, int]) -> set[Ref]:
     keys |= {f"own:{key[3:]}" for key in keys if key.startswith("id:")}
     keys |= {f"id:{key[4:]}" for key in keys if key.startswith("own:")}
     counts = identity.counts(tx, kind, keys)
-    few = [key for key, now in counts.items() if min(now, now - change.get(key, 0)) <= MOST_HOLDERS]
+    # Who has a key that nobody had before is looked at in any case.
+    shared = ((key, now) for key, now in counts.items() if now != change.get(key, 0))
+    few = [key for key, now in shared if min(now, now - change.get(key, 0)) <= MOST_HOLDERS]
     return {ref for refs in identity.holders(tx, kind, few).values() for ref in refs}
 
 

@@ -1,6 +1,6 @@
 """Some records with all who are tied to them, as far as a decision about them can reach; reads the store, decides nothing."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -62,18 +62,20 @@ def gather(tx: Tx, kind: str, seeds: Collection[Ref]) -> Region:
         keys = {key for held in found.values() for key in held if key.startswith(_JOINING)}
         keys |= {f"own:{key[3:]}" for key in keys if key.startswith("id:")}
         keys |= {f"id:{key[4:]}" for key in keys if key.startswith("own:")}
-        beyond |= _holders(tx, region, keys - asked)
+        beyond |= _holders(tx, region, keys - asked, {key: ref for ref, held in found.items() for key in held})
         asked |= keys
         frontier = beyond - region.refs
     region.rows = [rows[pair] for pair in sorted(rows)]
     return region
 
 
-def _holders(tx: Tx, region: Region, keys: Collection[str]) -> set[Ref]:
-    """Read who has these keys, where they are few; gives those whom a key may join."""
+def _holders(tx: Tx, region: Region, keys: Collection[str], one_of: Mapping[str, Ref]) -> set[Ref]:
+    """Read who has these keys, where they are few; gives those whom a key may join. `one_of` is somebody who has a key."""
     counts = identity.counts(tx, region.kind, keys)
     few = [key for key, number in counts.items() if 0 < number <= MOST_HOLDERS]
-    region.holders |= identity.holders(tx, region.kind, few)
+    # Nearly every key is one record's alone, which is known already.
+    alone = {key: [one_of[key]] for key in few if counts[key] == 1 and key in one_of}
+    region.holders |= alone | identity.holders(tx, region.kind, {*few} - alone.keys())
     # An own id is looked at with the same one given by others.
     joining = {f"id:{key[4:]}" if key.startswith("own:") else key for key in few}
     return {ref for key in joining for pair in pairs_of_key(key, region.holders) for ref in pair}

@@ -258,7 +258,9 @@ def on_pressed(tx: Tx, connection: str, pressed: Pressed, received_at: datetime)
     """Hand on what a person answered; what does not count is told in the log."""
     outcome = approvals.answered(tx, connection, pressed, received_at)
     if not outcome.counts:
-        _log.warning("approval.unheeded", connection=connection, approval=pressed.approval, told=outcome.told)
+        # Neither who decided what, nor what they filled in, nor what travels with the buttons belongs in a log.
+        question, told = pressed.approval.partition(".")[0], outcome.told.partition(": ")[0]
+        _log.warning("approval.unheeded", connection=connection, approval=question, told=told)
 
 
 def pullable(streams: Mapping[str, Stream], name: str) -> Stream | None:

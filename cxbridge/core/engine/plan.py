@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.engine import guard, reaching
+from cxbridge.core.engine import failing, guard, reaching
 from cxbridge.core.engine.advancing import Advance, started
 from cxbridge.core.engine.connections import Probe, no_probe
 from cxbridge.core.engine.scope import Scope, Scopes
@@ -162,7 +162,7 @@ class Planner:
 
     def _meet(self, batch: Batch, recipe: Recipe, subject: Subject) -> None:
         for run in sync_runs(batch.scopes, recipe, subject, _prefix(recipe), self.stepper.escape):
-            self._sync(batch, recipe, run)
+            self._sync(batch, recipe, run, subject)
         if subject.echo and recipe.id in subject.writers:
             return
         if subject.hops > MAX_HOPS:
@@ -305,8 +305,10 @@ class Planner:
                 chosen.setdefault(value, []).append(one["id"])
         return chosen
 
-    def _sync(self, batch: Batch, recipe: Recipe, run: Run) -> None:
-        for earlier in runs.active_for(batch.tx, recipe.id, run.part, run.key):
+    def _sync(self, batch: Batch, recipe: Recipe, run: Run, subject: Subject) -> None:
+        # A value stands in the place of the one before; each comment is carried over, also where two say the same.
+        values = subject.kind != "comment"
+        for earlier in runs.active_for(batch.tx, recipe.id, run.part, run.key) if values else ():
             if earlier.state == "held":
                 # The value that was held is no longer the one in question.
                 self._cancel(batch, earlier)
@@ -317,11 +319,15 @@ class Planner:
                 )
                 if run.reason and runs.start(batch.tx, run):
                     state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
-        if run.state == "held":
+        if run.state in ("held", "failed"):
             if runs.start(batch.tx, run):
                 state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
-                batch.result.held += 1
-                batch.result.runs.append(run)
+                batch.result.held += run.state == "held"
+                ended = Advance(run)
+                if run.state == "failed":
+                    told = failing.notice(self._stepper(recipe), batch.scopes, recipe, run, run.reason)
+                    ended = Advance(run, [*told.deliveries], remembered={**told.kept}) if told else ended
+                self._store(batch, ended)
         elif run.state != "done":
             self._begin(batch, recipe, run)
 

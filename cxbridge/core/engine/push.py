@@ -130,6 +130,10 @@ class Pusher:
         self.probe("push.claimed")
         sent = msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, sent_at=self.clock.now())
         with self.store.write() as tx:
+            now_is = outbox.get(tx, delivery.id)
+            if now_is is None or now_is.state != delivery.state:
+                # Somebody decided about it meanwhile: a person, or a newer run that took its run's place.
+                return
             if recipe is not None and self._left_alone(tx, delivery, run, recipe, result):
                 return
             outbox.update(tx, sent)

@@ -68,11 +68,19 @@ def _items(stepper: "Stepper", scopes: Scopes, recipe: Recipe, run: Run, step: S
         raise Fault(f"step {step.id}: `for_each` goes over at most {MOST_ITEMS} items, and here are {len(found)}")
     items = []
     for one in found:
-        if not isinstance(one, Mapping) or not isinstance(one.get("id"), str):
+        if not isinstance(one, Mapping) or not _is_ref(one.get("id")):
             items.append({"value": msgspec.to_builtins(one)})
         elif not one.get("deleted_at"):
             items.append({"ref": one["id"]})
     return items
+
+
+def _is_ref(value: Any) -> bool:
+    """Whether it names a record: what else has an `id`, such as a vendor's own table, is taken as it stands."""
+    try:
+        return isinstance(value, str) and bool(Ref.parse(value))
+    except ValueError:
+        return False
 
 
 def _delivery(

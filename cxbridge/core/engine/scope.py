@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -25,12 +25,16 @@ _RUNS_LOOKED_AT = 20
 
 def blank(kind: str) -> dict[str, Any]:
     """Show an entity that is not there: every field is empty, so that a condition on it says no instead of failing."""
-    shown: dict[str, Any] = {"id": None, "source": None}
-    for one in msgspec.structs.fields(KINDS[kind]):
-        # Lists and tables are made anew for each entity; every other default would be a claim about somebody unknown.
-        made = one.default_factory
-        shown[one.name] = None if made is msgspec.NODEFAULT else made()
-    return shown
+    made = {name: make() if make is not None else None for name, make in _makers(kind)}
+    return {"id": None, "source": None, **made}
+
+
+@cache
+def _makers(kind: str) -> tuple[tuple[str, Callable[[], Any] | None], ...]:
+    """Name the fields of a kind, each with what makes its value where it is a list or a table."""
+    # Those are made anew for each entity; every other default would be a claim about somebody unknown.
+    fields = [(one.name, one.default_factory) for one in msgspec.structs.fields(KINDS[kind])]
+    return tuple((name, None if make is msgspec.NODEFAULT else make) for name, make in fields)
 
 
 def unknown() -> dict[str, Any]:
@@ -54,12 +58,13 @@ def body_view(ref: Ref, kind: str, body: bytes) -> dict[str, Any]:
 class Scope(MutableMapping[str, Any]):
     """The names of one evaluation. What belongs to the subject is read when it is first asked for: most conditions never do.
 
+    Whatever reads it is told the scope, and does not hold it: one is made for every change, and must be gone as soon as it is used.
     Lives no longer than the transaction it was built in.
     """
 
     __slots__ = ("_later", "_values")
 
-    def __init__(self, values: dict[str, Any], later: dict[str, Callable[[], Any]]) -> None:
+    def __init__(self, values: dict[str, Any], later: dict[str, Callable[["Scope"], Any]]) -> None:
         self._values = values
         self._later = later
         for name in later:
@@ -67,7 +72,7 @@ class Scope(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name in self._later:
-            self._values[name] = self._later[name]()
+            self._values[name] = self._later[name](self)
             del self._later[name]
         return self._values[name]
 
@@ -88,11 +93,6 @@ class Scope(MutableMapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
-
-    def later(self, name: str, read: Callable[[], Any]) -> None:
-        """Let a name stand for what `read` gives when it is first asked for."""
-        self._values[name] = None
-        self._later[name] = read
 
     def __len__(self) -> int:
         return len(self._values)
@@ -196,10 +196,8 @@ class Scopes:
         return found
 
     def _with_belongings(self, recipe: Recipe, values: dict[str, Any], kind: str, record: Mapping[str, Any]) -> Scope:
-        scope = Scope(values, {})
-        for name, one in BELONGINGS.get(kind, {}).items():
-            scope.later(name, partial(self._belonging, recipe, one, record, scope))
-        return scope
+        found = BELONGINGS.get(kind, {})
+        return Scope(values, {name: partial(self._belonging, recipe, one, record) for name, one in found.items()})
 
     def _moves(
         self,

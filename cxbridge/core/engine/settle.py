@@ -105,10 +105,16 @@ class Settler:
             result.connections |= {one.connection for one in closing}
 
     def move(self, tx: Tx, run: Run, recipe: Recipe | None, result: Pushed) -> None:
-        """Move a run on inside the commit that settled its delivery or woke it, and then the one queued behind it when it ends."""
+        """Move a run on inside the commit that settled its delivery or woke it, and then those queued behind it as they end."""
+        following: tuple[Run, Recipe | None] | None = (run, recipe)
+        while following is not None:
+            following = self._moved(tx, *following, result)
+
+    def _moved(self, tx: Tx, run: Run, recipe: Recipe | None, result: Pushed) -> tuple[Run, Recipe | None] | None:
+        """Move one run on; gives the one that comes next where it ended."""
         if recipe is None:
             runs.save(tx, run)
-            return
+            return None
         now = self.clock.now()
         open_ones = [one for one in outbox.of_run(tx, run.id) if one.state in OPEN_DELIVERIES]
         advanced = self.stepper.advance(Scopes(tx, now), recipe, run, open_ones)
@@ -118,15 +124,14 @@ class Settler:
         for link in advanced.links:
             links.ensure(tx, link)
         result.connections |= {one.connection for one in advanced.deliveries}
-        if advanced.run.ended_at is not None:
-            self._wake_next(tx, advanced.run, recipe, result)
+        return self._queued_behind(tx, advanced.run, recipe) if advanced.run.ended_at is not None else None
 
-    def _wake_next(self, tx: Tx, ended: Run, recipe: Recipe, result: Pushed) -> None:
+    def _queued_behind(self, tx: Tx, ended: Run, recipe: Recipe) -> tuple[Run, Recipe | None] | None:
         for waiting in runs.active_for(tx, ended.recipe, ended.part, ended.key):
             if waiting.state == "waiting" and waiting.wake_at is None:
                 its = self.recipe_of(waiting) or recipe
-                self.move(tx, msgspec.structs.replace(waiting, state="running", reason=""), its, result)
-                return
+                return msgspec.structs.replace(waiting, state="running", reason=""), its
+        return None
 
     def again(self, delivery: Delivery, retry: Retry, error: Retryable, result: Pushed) -> None:
         kind = "rate_limited" if isinstance(error, RateLimited) else "server_error" if error.status else "timeout"

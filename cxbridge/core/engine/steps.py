@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from cxbridge.core.engine import asking, consent, failing, reaching, repeating
+from cxbridge.core.engine import consent, failing, reaching, repeating
 from cxbridge.core.engine.advancing import Advance, Fault, skipped, with_result
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.given import Given
@@ -50,13 +50,13 @@ class Stepper:
     def advance(self, scopes: Scopes, recipe: Recipe, run: Run, open_deliveries: Sequence[Delivery] = ()) -> Advance:
         """Go on until deliveries are needed, a value is held back, or the run ends.
 
-        `open_deliveries` are those of the current step; while one is open nothing moves. The messages of a question are no such
-        ones: nothing waits for them.
+        `open_deliveries` are those of the current step; while one is open nothing moves. The messages of a question, and what tells
+        of a failure, are no such ones: nothing waits for them. A defect of ours on the way fails this run and no other.
         """
         # What texts are judged to be on the way is kept in this table, which goes along with the run's context.
         judged = dict(run.context.get("judged", {}))
         result = Advance(resumed(msgspec.structs.replace(run, context={**run.context, "judged": judged})))
-        if any(one.state in OPEN_DELIVERIES and not asking.is_message(one) for one in open_deliveries):
+        if any(one.state in OPEN_DELIVERIES and not failing.is_beside(one) for one in open_deliveries):
             return Advance(run)
         try:
             if run.part.startswith("follow:"):
@@ -70,13 +70,9 @@ class Stepper:
                 result.run, state="held", reason=str(held), context=waiting(result.run.context, held)
             )
         except (Fault, Unreached, ExpressionError) as fault:
-            result.run = msgspec.structs.replace(
-                result.run, state="failed", reason=str(fault), ended_at=scopes.now, wake_at=None
-            )
-            notice = failing.notice(self, scopes, recipe, result.run, str(fault))
-            if notice is not None:
-                result.deliveries += notice.deliveries
-                result.remembered |= notice.kept
+            self._fail(scopes, recipe, result, str(fault))
+        except failing.DEFECTS as defect:
+            self._fail(scopes, recipe, result, failing.place_of(result.run, defect))
         if not judged:
             context = {name: value for name, value in result.run.context.items() if name != "judged"}
             result.run = msgspec.structs.replace(result.run, context=context)
@@ -314,6 +310,15 @@ class Stepper:
             "source_key": f"«new {noun}»",
             "url": f"«address of the new {noun}»",
         }
+
+    def _fail(self, scopes: Scopes, recipe: Recipe, result: Advance, reason: str) -> None:
+        result.run = msgspec.structs.replace(
+            result.run, state="failed", reason=reason, ended_at=scopes.now, wake_at=None
+        )
+        notice = failing.notice(self, scopes, recipe, result.run, reason)
+        if notice is not None:
+            result.deliveries += notice.deliveries
+            result.remembered |= notice.kept
 
     def _finish(self, scopes: Scopes, result: Advance) -> None:
         # What was overruled stays with the run: somebody will ask why their value went back.

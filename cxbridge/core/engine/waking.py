@@ -78,18 +78,21 @@ class Waker:
 
     def _free(self, result: Woken) -> None:
         """Let runs begin that wait behind one that is over: whoever ended it may have been a person, or a failure."""
-        with self.store.read() as tx:
-            if not runs.freed(tx, 1):
-                return
-        with self.store.write() as tx:
-            held = state.pauses(tx)
-            pushed = Pushed()
-            for run in runs.freed(tx, BATCH):
-                recipe = self._may_go(run, held)
-                if recipe is not None:
-                    self.settler.move(tx, msgspec.structs.replace(run, state="running", reason=""), recipe, pushed)
-                    result.runs += 1
-            result.connections |= pushed.connections
+        after = ""
+        while True:
+            with self.store.read() as tx:
+                if not runs.freed(tx, 1, after):
+                    return
+            with self.store.write() as tx:
+                held = state.pauses(tx)
+                pushed = Pushed()
+                for run in runs.freed(tx, BATCH, after):
+                    after = run.id
+                    recipe = self._may_go(run, held)
+                    if recipe is not None:
+                        self.settler.move(tx, msgspec.structs.replace(run, state="running", reason=""), recipe, pushed)
+                        result.runs += 1
+                result.connections |= pushed.connections
 
 
 def _is_due(run: Run, now: datetime) -> bool:

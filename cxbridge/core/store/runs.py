@@ -86,11 +86,15 @@ def next_wake(tx: Tx, now: datetime) -> datetime | None:
     return found
 
 
-def freed(tx: Tx, limit: int) -> list[Run]:
-    """Read the runs that were queued behind an earlier one of their key which is over, oldest first; one for each key."""
+def freed(tx: Tx, limit: int, after: str = "") -> list[Run]:
+    """Read the runs that were queued behind an earlier one of their key which is over, oldest first; one for each key.
+
+    `after` is the id of the last one seen.
+    """
     earlier = schema.runs.alias("earlier")
     query = _whole.where(
         schema.among(_runs.state, ACTIVE_RUNS),
+        _runs.id > after,
         _runs.state == "waiting",
         _runs.wake_at.is_(None),
         ~sa.exists(

@@ -5,17 +5,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import structlog.testing
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.connector import Pressed
 from cxbridge.core.engine.approvals import answered
+from cxbridge.core.engine.daemon import Daemon
+from cxbridge.core.engine.inbox import Asked, on_pressed
+from cxbridge.core.engine.jobs import Board
 from cxbridge.core.engine.mend import drop_deliveries, retry_deliveries
 from cxbridge.core.engine.rehearse import rehearse
 from cxbridge.core.engine.trial import run_tests
 from cxbridge.core.engine.verdicts import token_of, verdict_of
-from cxbridge.core.store import approvals
+from cxbridge.core.store import approvals, inbox
 from tests.core.engine.little_company import HEAD, Company, company
 
 START = datetime(2026, 5, 6, 8, 0, tzinfo=UTC)
@@ -216,6 +221,15 @@ def test_an_answer_after_the_decision_is_told_and_ignored(open_question: Company
     assert open_question.run().results["triage"]["approved"] is True
 
 
+def test_the_log_of_an_answer_that_does_not_count_names_nobody(open_question: Company) -> None:
+    token = token_of(open_question.approval())
+    assert open_question.answer("approve", form={**FILLED, "existing": "a customer's words"}).decided
+    with structlog.testing.capture_logs() as logged, open_question.bridge.store.write() as tx:
+        on_pressed(tx, "chat", Pressed(token, "approve", "users/U2", form=FILLED), START)
+    name = open_question.approval().id
+    assert [(one["approval"], one["told"]) for one in logged] == [(name, "it is decided already")]
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
@@ -391,6 +405,31 @@ def test_an_answer_that_was_not_committed_was_not_given(open_question: Company) 
     open_question.later(60)
     assert open_question.run().state == "waiting"
     assert open_question.answer("approve", form=FILLED).decided
+
+
+def test_an_answer_in_time_counts_although_the_time_is_up_when_the_next_process_starts(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[str] = []
+    monkeypatch.setattr(Board, "start", lambda _: None)
+    monkeypatch.setattr(Board, "nudge", lambda _, job: jobs.append(job))
+    for staged in asked(tmp_path, clock, ('on_timeout = "hold"', 'on_timeout = "reject"')):
+        pressed = Pressed(token_of(staged.approval()), "approve", "users/U1", form=FILLED)
+        arrival = inbox.Arrival(
+            connection="chat",
+            event_id="e1",
+            received_at=START + timedelta(hours=1),
+            announced=msgspec.Raw(msgspec.json.encode(Asked(pressed=[pressed]))),
+        )
+        with staged.bridge.store.write() as tx:
+            inbox.add(tx, [arrival])
+        staged.clock.advance(5 * HOUR)
+        daemon = Daemon(staged.bridge)
+        daemon.start()
+        for job in [*jobs]:
+            daemon._run(job)
+        daemon.end()
+        assert staged.approval().state == "approved"
 
 
 def test_decided_while_the_question_was_being_put_its_buttons_go_as_well(tmp_path: Path, clock: ManualClock) -> None:

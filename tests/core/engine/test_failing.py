@@ -1,12 +1,15 @@
 """Who is told that runs fail: once for many, also of a recipe that was stopped, and never of itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine import inputs, steps
 from cxbridge.core.engine.mend import drop_deliveries, retry_deliveries
 from tests.core.engine.little_company import HEAD, Company, company
 
@@ -81,6 +84,18 @@ def test_a_stopped_recipe_and_one_that_goes_on_are_told_as_well(tmp_path: Path, 
         assert len(told(staged)) == 1
 
 
+def test_a_run_that_goes_on_does_not_wait_for_the_message(tmp_path: Path, clock: ManualClock) -> None:
+    more = NOTE.replace('id = "note"', 'id = "more"').partition("[on_error]")[0]
+    text = more + NOTE + 'then = "skip"\n'
+    with company(tmp_path, text, clock) as staged:
+        # The chat is down all day, and then has no such channel any more.
+        staged.vendors.script |= {"comment.add_once": ["refused"], "message.notify_once": ["busy"] * 3 + ["refused"]}
+        staged.ticket()
+        staged.cycle()
+        assert staged.run().state == "done"
+        assert len(staged.notes()) == 1
+
+
 def test_a_message_that_fails_itself_fails_nothing_and_tells_nobody(failing: Company) -> None:
     failing.vendors.script |= {"comment.add_once": ["refused"], "message.notify_once": ["refused", "ok"]}
     failing.ticket()
@@ -103,3 +118,24 @@ def test_in_shadow_nobody_is_told(tmp_path: Path, clock: ManualClock) -> None:
         staged.cycle()
         assert staged.run().state == "failed"
         assert staged.deliveries() == []
+
+
+def test_a_defect_fails_the_run_it_is_met_in_and_nothing_else(
+    failing: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = inputs.fitted
+
+    def broken(given: Mapping[str, Any], struct: type[cx.Inputs]) -> dict[str, Any]:
+        if given.get("body") == "broken":
+            raise KeyError("mia@northwind.test")
+        return whole(given, struct)
+
+    monkeypatch.setattr(steps, "fitted", broken)
+    failing.ticket("1", subject="broken")
+    failing.ticket("2", subject="Export stops")
+    failing.cycle()
+    assert failing.notes() == ["Export stops"]
+    [failed] = failing.runs(state="failed")
+    assert failed.reason.startswith("a defect of cxbridge stopped it (KeyError at test_failing.py:")
+    assert "mia" not in failed.reason
+    assert failed.reason in told(failing)[0]

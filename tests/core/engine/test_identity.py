@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cxbridge.core.canonical import Account, Agent, Contact
+from cxbridge.core.canonical import Account, Agent, Contact, Ticket
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.config import IdentitySettings
 from cxbridge.core.engine.connections import Probe, no_probe
 from cxbridge.core.engine.identity import Identified, Identifier
 from cxbridge.core.engine.identity_decisions import DecisionError, Decisions
 from cxbridge.core.ledger import Ref, incoming
-from cxbridge.core.store import Store, identity, planning, records
+from cxbridge.core.store import Store, Tx, identity, planning, records
 from cxbridge.core.store.identity import Match
 from tests.core.engine import identity_seed
 from tests.core.engine.identity_seed import Seeded
@@ -332,6 +332,26 @@ def test_a_change_that_concerns_no_key_costs_nothing(small):
         assert identity.version(tx) == version
     assert small.run() == Identified()
     assert zendesk in small.cluster(zendesk)
+
+
+def test_names_are_not_read_again_behind_changes_that_concern_nobody(small, monkeypatch):
+    small.account("zendesk:1", "Northwind")
+    small.run()
+    read: list[str] = []
+    everything = identity.all_keys
+
+    def reading(tx: Tx, kind: str) -> Iterable[tuple[Ref, list[str]]]:
+        read.append(kind)
+        return everything(tx, kind)
+
+    monkeypatch.setattr(identity, "all_keys", reading)
+    tickets = [incoming("tickets", Ticket(source_id=str(number))) for number in range(1000)]
+    with small.store.write() as tx:
+        records.apply(tx, "zendesk", tickets, small.clock.now())
+    small.run()
+    small.account("gainsight:1", "Northwind Trading")
+    assert small.run().suggested == 1
+    assert read == []
 
 
 def test_what_was_pulled_before_this_version_is_matched_too_batch_by_batch(world):

@@ -193,6 +193,24 @@ def play(pusher: Pusher, one: Connection, client: cx.Client, clock: ManualClock,
     return found
 
 
+def test_what_was_called_off_while_its_turn_came_is_not_sent(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    vendor = Vendor()
+    pusher, one = pushing(store, clock, vendor, cx.Idempotent())
+
+    def probe(reached: str) -> None:
+        if reached == "push.claimed":
+            with store.write() as tx:
+                found = outbox.get(tx, "dlv_1")
+                assert found is not None
+                outbox.update(tx, msgspec.structs.replace(found, state="cancelled"))
+
+    pusher.probe = probe
+    assert play(pusher, one, client, clock).state == "cancelled"
+    assert vendor.done == []
+
+
 @pytest.mark.parametrize("lost", ["lost", "defect"])
 def test_findable_is_found_again_and_not_repeated(
     store: Store, client: cx.Client, clock: ManualClock, lost: str

@@ -186,6 +186,17 @@ def test_what_is_no_list_fails_the_run(tmp_path: Path, clock: ManualClock) -> No
         )
 
 
+def test_what_has_an_id_and_is_no_record_is_taken_as_it_stands(tmp_path: Path, clock: ManualClock) -> None:
+    text = (HEAD + TELL).replace("inputs.channels", "feedback.custom.teams").replace("{{ item }}", "{{ item.id }}")
+    with company(tmp_path, text, clock) as staged:
+        staged.vendors.put(
+            "survey/responses",
+            cx.Feedback(source_id="r1", kind="nps", score=3, custom={"teams": [{"id": "#voice"}, {"id": "#product"}]}),
+        )
+        staged.cycle()
+        assert [one.to for one in staged.vendors.calls("message.notify_once")] == ["#voice", "#product"]
+
+
 # -- what verbs act on -------------------------------------------------------------------------------------------------
 
 TASKS = """

@@ -12,6 +12,7 @@ from cxbridge.core.engine import guard
 from cxbridge.core.engine.daemon import Daemon
 from cxbridge.core.engine.mend import drop_deliveries
 from cxbridge.core.engine.rehearse import rehearse
+from cxbridge.core.ledger import Ref, Run
 from cxbridge.core.store import runs, state
 from tests.core.engine.little_company import HEAD, Company, company
 
@@ -167,6 +168,56 @@ def test_a_run_queued_behind_one_that_failed_or_was_dropped_goes_on(tmp_path: Pa
         staged.later(3 * HOUR)
         staged.later(3 * HOUR)
         assert [run.state for run in staged.runs()] == ["done", "failed"]
+
+
+def test_runs_of_one_batch_queue_in_the_order_of_their_changes(tmp_path: Path, clock: ManualClock) -> None:
+    with company(tmp_path, '\n[run]\nkey = "account.id"\n' + WAIT, clock) as staged:
+        for number in range(10):
+            staged.ticket(str(number), subject=str(number))
+        staged.cycle()
+        for _ in range(10):
+            assert len([run for run in staged.runs(state="waiting") if run.wake_at]) == 1
+            staged.later(2 * HOUR)
+        assert [note.partition(",")[0] for note in staged.notes()] == [str(number) for number in range(10)]
+
+
+def test_a_long_queue_of_runs_that_end_at_once_is_worked_off(tmp_path: Path, clock: ManualClock) -> None:
+    # Only the first of them waits and has anything to write; all of a company's tickets stand behind it.
+    text = WAIT.replace('do = "', 'if = "ticket.priority == \'urgent\'"\ndo = "')
+    rules = '\n[run]\nkey = "account.id"\n\n[limits]\nhalt_if_matches = 1000\n'
+    with company(tmp_path, rules + text, clock) as staged:
+        for number in range(400):
+            staged.ticket(str(number), priority="low" if number else "urgent")
+        staged.cycle()
+        assert len(staged.runs(state="waiting", limit=1000)) == 400
+        staged.later(2 * HOUR)
+        assert len(staged.runs(state="done", limit=1000)) == 400
+        assert len(staged.notes()) == 1
+
+
+def test_queued_runs_of_a_paused_recipe_are_in_nobodys_way(tmp_path: Path, clock: ManualClock) -> None:
+    paused = HEAD.replace('stage = "live"', 'stage = "paused"') + WAIT
+    with company(tmp_path, {"first": paused, "second": WAIT}, clock) as staged:
+        staged.ticket()
+        for connection, stream in staged.bridge.streams("desk"):
+            staged.bridge.pull(connection, stream)
+        with staged.bridge.store.write() as tx:
+            for number in range(151):
+                recipe = staged.bridge.recipe("first" if number < 150 else "second")
+                queued = Run(
+                    id=f"run_{number:04}",
+                    recipe=recipe.id,
+                    version=recipe.version,
+                    part="steps",
+                    key=str(number),
+                    once=str(number),
+                    subject=Ref("desk", "tickets", "1"),
+                    state="waiting",
+                    started_at=START,
+                )
+                assert runs.start(tx, queued)
+        assert staged.bridge.wake().runs == 1
+        assert staged.run(recipe="second").wake_at == START + timedelta(hours=2)
 
 
 def test_many_are_woken_in_batches_and_a_stuck_one_is_in_nobodys_way(tmp_path: Path, clock: ManualClock) -> None:
