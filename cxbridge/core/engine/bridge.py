@@ -1,5 +1,6 @@
 """The composition root: puts configuration, store, recipes, connections and the three verbs together; decides nothing itself."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -110,6 +111,9 @@ class Bridge:
         on_request: Callable[[RequestDone], None] | None = None,
         on_settled: OnSettled | None = None,
     ) -> None:
+        # Records come by the thousand and go by themselves: to look for circles among all there is every few hundred of them would
+        # cost a tenth of a pull.
+        gc.set_threshold(20_000, 20, 20)
         self.configuration = configuration
         self.clock = clock or SystemClock()
         self.read_only = read_only
