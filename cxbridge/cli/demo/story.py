@@ -42,6 +42,10 @@ def play(*, keep: bool, data: Path | None, rows: int) -> bool:
             if prepared is None:
                 # They play with the shipped company's own customers.
                 Voices(stage, story.out, story.title).play()
+            else:
+                story.out.line(
+                    "\nThe other two recipes need customers whom all five vendors know: `make demo` without DATA plays them."
+                )
             story.echoes()
             story.processes()
             agreed = story.figures()
