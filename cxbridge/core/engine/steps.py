@@ -26,7 +26,7 @@ from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Link, Ref, Run, new_
 from cxbridge.core.recipes.expressions import Escape, ExpressionError, Unmapped
 from cxbridge.core.recipes.model import RESULT_FIELDS, Recipe, Rendered, Step
 from cxbridge.core.recipes.nouns import NOUNS, VERB_KINDS
-from cxbridge.core.store import Tx, outbox, receipts
+from cxbridge.core.store import receipts
 
 _ESCAPES = {
     "plain": Escape.PLAIN,
@@ -353,8 +353,3 @@ def make_marker(key: bytes, *parts: str) -> str:
     """Make the token we plant to find our own write again: stable, unguessable, without personal data."""
     told = hmac.new(key, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
     return f"cxb:{told[:16]}"
-
-
-def open_of_step(tx: Tx, run: Run) -> list[Delivery]:
-    """Read the deliveries of a run that are not settled yet."""
-    return [one for one in outbox.of_run(tx, run.id) if one.state in OPEN_DELIVERIES]

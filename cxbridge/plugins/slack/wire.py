@@ -138,10 +138,6 @@ class Posted(msgspec.Struct, frozen=True, gc=False):
     ts: str
 
 
-class Permalink(msgspec.Struct, frozen=True, gc=False):
-    permalink: str | None = None
-
-
 def cursor(page: Users | Channels | Messages) -> str | None:
     """Give the cursor of the next page; None at the end."""
     return (page.response_metadata.next_cursor if page.response_metadata else None) or None
