@@ -32,17 +32,22 @@ def main() -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     with Bridge(load(folder / "cxbridge.toml"), probe=probe) as bridge:
-        daemon = Daemon(bridge)
-        daemon.start()
-        begun = time.monotonic()
-        quiet = 0
-        while quiet < 3:
-            if time.monotonic() - begun > DEADLINE:
-                sys.exit("never came to rest")
-            time.sleep(0.1)
-            quiet = quiet + 1 if rests(daemon, bridge) else 0
-        daemon.end()
+        run_to_rest(bridge)
     print(json.dumps(passed))
+
+
+def run_to_rest(bridge: Bridge) -> None:
+    """Run the daemon until everything was read once and nothing waits to be sent."""
+    daemon = Daemon(bridge)
+    daemon.start()
+    begun = time.monotonic()
+    quiet = 0
+    while quiet < 3:
+        if time.monotonic() - begun > DEADLINE:
+            sys.exit("never came to rest")
+        time.sleep(0.1)
+        quiet = quiet + 1 if rests(daemon, bridge) else 0
+    daemon.end()
 
 
 def rests(daemon: Daemon, bridge: Bridge) -> bool:

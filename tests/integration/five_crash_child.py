@@ -9,14 +9,12 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.engine.daemon import Daemon
 from cxbridge.core.store import outbox
-from tests.integration.crash_child import DEADLINE, rests
+from tests.integration.crash_child import run_to_rest
 
 
 def main() -> None:
@@ -35,16 +33,7 @@ def main() -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     with Bridge(load(folder / "cxbridge.toml"), probe=probe) as bridge:
-        daemon = Daemon(bridge)
-        daemon.start()
-        begun = time.monotonic()
-        quiet = 0
-        while quiet < 3:
-            if time.monotonic() - begun > DEADLINE:
-                sys.exit("never came to rest")
-            time.sleep(0.1)
-            quiet = quiet + 1 if rests(daemon, bridge) else 0
-        daemon.end()
+        run_to_rest(bridge)
     print(json.dumps(passed))
 
 
