@@ -11,7 +11,7 @@ from typing import Self
 from cxbridge.core.clock import Clock, SystemClock
 from cxbridge.core.config import Configuration
 from cxbridge.core.connector import Identity
-from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredTokens, no_probe
+from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredTokens, no_probe, over_the_network
 from cxbridge.core.engine.identity import Identifier
 from cxbridge.core.engine.inbox import Work
 from cxbridge.core.engine.judging import Judge
@@ -25,7 +25,7 @@ from cxbridge.core.engine.surroundings import surroundings
 from cxbridge.core.engine.sweep import Sweeper
 from cxbridge.core.engine.waking import Waker, Woken
 from cxbridge.core.errors import ConfigError, PluginError, RecipeError, Unauthorized
-from cxbridge.core.http import RequestDone
+from cxbridge.core.http import RequestDone, Transport
 from cxbridge.core.ledger import Run
 from cxbridge.core.recipes.load import load_folder, load_text
 from cxbridge.core.recipes.model import Recipe
@@ -97,7 +97,8 @@ class Bridge:
     """One opened cxbridge: store, connections, recipes and verbs. Close it, or use it in a `with` block.
 
     `read_only` gives clients a transport that refuses every unsafe method. `writing=False` is for looking only: the store is not
-    written to, and a daemon beside it is not disturbed. `probe` is told each boundary the engine reaches.
+    written to, and a daemon beside it is not disturbed. `probe` is told each boundary the engine reaches. `transport_of` gives
+    what a connection's requests go over in place of the network.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Bridge:
         probe: Probe = no_probe,
         on_request: Callable[[RequestDone], None] | None = None,
         on_settled: OnSettled | None = None,
+        transport_of: Callable[[str], Transport | None] = over_the_network,
     ) -> None:
         # Records come by the thousand and go by themselves: to look for circles among all there is every few hundred of them would
         # cost a tenth of a pull.
@@ -134,6 +136,7 @@ class Bridge:
                 StoredTokens(SealedTokens(self.store, key)),
                 read_only=read_only,
                 on_request=on_request,
+                transport_of=transport_of,
                 quotas=KeptQuotas(self.store),
             )
             self.library = Library(

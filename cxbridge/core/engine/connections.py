@@ -10,7 +10,7 @@ import msgspec
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Action, Client, Connector, Stream, Webhook
 from cxbridge.core.errors import PluginError, StoreError
-from cxbridge.core.http import BudgetState, Limiter, QuotaStore, RequestDone, Tokens, open_client
+from cxbridge.core.http import BudgetState, Limiter, QuotaStore, RequestDone, Tokens, Transport, open_client
 from cxbridge.core.store import SealedTokens
 
 # Called with the name of a boundary that the engine has just reached; a test may end the process there.
@@ -20,6 +20,12 @@ Probe = Callable[[str], None]
 def no_probe(boundary: str) -> None:
     """Go on."""
     del boundary
+
+
+def over_the_network(connection: str) -> Transport | None:
+    """Have a connection's requests sent over the network."""
+    del connection
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ class Clients:
     tokens: StoredTokens
     read_only: bool = False
     on_request: Callable[[RequestDone], None] | None = None
+    # Gives what a connection's requests go over in place of the network; None is the network.
+    transport_of: Callable[[str], Transport | None] = over_the_network
     # Where the counts of long quotas outlive the process.
     quotas: QuotaStore | None = None
     # One for all connections, so that what is left of every budget can be shown in one place.
@@ -110,6 +118,7 @@ class Clients:
                     tokens=self.tokens,
                     limiter=self.limiter,
                     read_only=self.read_only,
+                    transport=self.transport_of(connection),
                     on_request=self.on_request,
                 )
             return self._open[connection]

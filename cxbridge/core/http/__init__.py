@@ -12,7 +12,7 @@ from cxbridge.core.http.paging import Unrepeating
 from cxbridge.core.http.quotas import Quota, QuotaStore
 from cxbridge.core.http.reply import Reply
 from cxbridge.core.http.tokens import MemoryTokens, SharedTokenStore, Tokens, TokenStore
-from cxbridge.core.http.wire import ReadOnlyTransport, WriteRefused
+from cxbridge.core.http.wire import ReadOnlyTransport, Transport, WriteRefused
 
 __all__ = [
     # declared by a connector
@@ -41,5 +41,6 @@ __all__ = [
     "SharedTokenStore",
     "TokenStore",
     "Tokens",
+    "Transport",
     "WriteRefused",
 ]

@@ -18,6 +18,9 @@ STEEPEST = 200
 # A body may drip for this many time-outs in all before it counts as lost.
 DRIP = 4
 
+# What requests go over: the network, unless something else is handed in.
+Transport = httpx.BaseTransport
+
 # The mark of a request that only reads although its method does not say so.
 READS = "cxbridge.reads"
 

@@ -12,7 +12,7 @@ from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES
 from cxbridge.core.store.columns import Blob, Json, Moment, Name, Number, RefText, Serial, Words
 
 # The newest revision in `migrations/versions`; revisions are numbered, so that "newer than this program" can be told.
-REVISION = "0002"
+REVISION = "0003"
 
 metadata = sa.MetaData(
     naming_convention={
@@ -386,4 +386,62 @@ quotas = sa.Table(
     sa.Column("name", Name, primary_key=True),
     sa.Column("window_start", Moment, nullable=False),
     sa.Column("used", Number, nullable=False),
+)
+
+# Who may do a thing that only one process at a time may do, such as speaking to a connection. `fence` grows with each new holder.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("worker", Name, nullable=False),
+    sa.Column("fence", Number, nullable=False),
+    sa.Column("until", Moment, nullable=False),
+)
+
+# What is to be done when, for several processes: `owner` is the lease under which it is done, `stamp` grows with each nudge.
+agenda = sa.Table(
+    "agenda",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("owner", Name, nullable=False),
+    sa.Column("due_at", Moment, nullable=False),
+    sa.Column("stamp", Number, nullable=False),
+    sa.Index(None, "due_at"),
+    sa.Index(None, "owner", "due_at"),
+)
+
+# Until when nothing is sent to a connection, or against one of its budgets: what a vendor asked for outlives the process it told.
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("bucket", Name, primary_key=True),
+    sa.Column("until", Moment, nullable=False),
+)
+
+# Connections whose vendor failed so often that it is left alone for a while.
+breakers = sa.Table(
+    "breakers",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("state", Name, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("opened_at", Moment),
+    sa.Column("retry_at", Moment),
+    sa.Column("reason", Words, nullable=False),
+)
+
+# One entry for each write at a vendor and each decision of a person, in the commit that records it. `mac` is over the entry and the
+# `mac` before it, so that none can be altered or taken out without it showing.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", Serial, primary_key=True, autoincrement=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("actor", Words, nullable=False),
+    sa.Column("what", Name, nullable=False),
+    sa.Column("subject", Name, nullable=False),
+    sa.Column("detail", Json, nullable=False),
+    sa.Column("mac", Blob, nullable=False),
+    sa.Index(None, "subject", "seq"),
 )

@@ -88,6 +88,7 @@ def test_a_failing_upgrade_leaves_the_tables_as_they_were(empty_url, clock, monk
 
 def test_an_upgrade_keeps_rows_that_point_at_a_rebuilt_table(empty_url, clock, item, noon, monkeypatch):
     """SQLite rebuilds a table to alter it; with foreign keys on, that would empty the tables that point at it."""
+    newer = f"{int(schema.REVISION) + 1:04}"
     store = Store.open(empty_url, clock=clock)
     with store.write() as tx:
         records.apply(tx, "desk", [item("1", raw=b"raw")], noon)
@@ -100,11 +101,11 @@ def test_an_upgrade_keeps_rows_that_point_at_a_rebuilt_table(empty_url, clock, i
             for optional in (True, False):
                 with op.batch_alter_table("records", recreate="auto") as batch:
                     batch.alter_column("ordinal", existing_type=sa.BigInteger(), nullable=optional)
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{newer}'")
 
     with monkeypatch.context() as patched:
         patched.setattr(migrate, "upgrade", rebuild)
-        patched.setattr(schema, "REVISION", "0002")
+        patched.setattr(schema, "REVISION", newer)
         upgraded = Store.open(empty_url, clock=clock)
         with upgraded.read() as tx:
             (record,) = records.scan(tx)
