@@ -16,6 +16,12 @@ from cxbridge.cli.render import Output
 CONTROL_PORT, ZENDESK_PORT, JIRA_PORT, GAINSIGHT_PORT, QUALTRICS_PORT, SLACK_PORT = 8100, 8101, 8102, 8103, 8104, 8105
 
 
+_ABOUT = {
+    "control": "   people, clock, faults, journal: open it for a list",
+    "proxies": "   fault proxies before the vendors, as Toxiproxy's API",
+}
+
+
 def sandbox(
     *,
     zendesk_port: Annotated[
@@ -50,6 +56,14 @@ def sandbox(
     ] = 5,
     no_limits: Annotated[bool, typer.Option("--no-limits", help="Lift the vendors' rate limits.")] = False,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Equal seeds give equal ids.")] = 1,
+    proxy_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Put a fault proxy before every vendor; its control API, as Toxiproxy's, listens here.",
+        ),
+    ] = None,
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
     json: Json = False,
 ) -> None:
@@ -58,6 +72,7 @@ def sandbox(
     Point a folder at it with: cxbridge init --sandbox
     """
     from cxbridge.sandbox import seed as company
+    from cxbridge.sandbox.proxy import Proxies
     from cxbridge.sandbox.seed import SeedError
     from cxbridge.sandbox.server import Sandbox
     from cxbridge.sandbox.world import World
@@ -82,7 +97,8 @@ def sandbox(
         "slack": slack_port,
         "control": control_port,
     }
-    served = Sandbox(world, ports=ports)
+    proxies = None if proxy_port is None else Proxies(control_port=proxy_port, seed=seed)
+    served = Sandbox(world, ports=ports, proxies=proxies)
     try:
         loaded = company.load_file(world, data) if data else company.load_company(world)
     except SeedError as error:
@@ -91,24 +107,30 @@ def sandbox(
         raise CommandError(f"{data} cannot be read: {error.strerror}") from error
     end = _ended(until_eof=until_eof)
     try:
+        if proxies is not None:
+            proxies.start()
         served.start()
     except OSError as error:
         raise CannotWriteError(str(error.strerror or error), "name another port, or 0 for a free one") from error
     try:
-        _tell(Output(json), served, loaded)
+        _tell(Output(json), served, loaded, proxies.control_url if proxies else "")
         end.wait()
     finally:
         served.stop()
+        if proxies is not None:
+            proxies.stop()
 
 
-def _tell(output: Output, served: Any, loaded: dict[str, int]) -> None:
+def _tell(output: Output, served: Any, loaded: dict[str, int], proxies: str) -> None:
     urls: dict[str, str] = dict(served.world.public_urls)
+    if proxies:
+        urls["proxies"] = proxies
     if output.json:
         output.data({**urls, "loaded": loaded})
     else:
         output.line("simulated vendors, until Ctrl-C; bridge@example.test with the token sandbox-token everywhere:")
         for vendor, url in urls.items():
-            told = "   people, clock, faults, journal: open it for a list" if vendor == "control" else ""
+            told = _ABOUT.get(vendor, "")
             output.line(f"  {vendor.capitalize() if told == '' else vendor:<10} {url}{told}")
         output.line("  holds    " + ", ".join(f"{count} {kind}s" for kind, count in loaded.items()))
         output.line(

@@ -2,7 +2,13 @@
 
 import threading
 import time as _time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+
+# Which vendor is looking at the clock: one whose own clock is wrong sees another time.
+_looking: ContextVar[str] = ContextVar("looking", default="")
 
 
 class SandboxClock:
@@ -13,11 +19,17 @@ class SandboxClock:
         self._lock = threading.Lock()
         self._offset = 0.0 if start is None else start.timestamp() - _time.time()
         self._frozen_at: float | None = None
+        self._skews: dict[str, float] = {}
         if frozen:
             self._frozen_at = _time.time() if start is None else start.timestamp()
 
     def time(self) -> float:
-        """Seconds since the epoch."""
+        """Seconds since the epoch, as whoever is looking sees them."""
+        with self._lock:
+            return self._time() + self._skews.get(_looking.get(), 0.0)
+
+    def true_time(self) -> float:
+        """Seconds since the epoch, whoever is looking."""
         with self._lock:
             return self._time()
 
@@ -31,6 +43,27 @@ class SandboxClock:
                 self._frozen_at += seconds
             else:
                 self._offset += seconds
+
+    def skew(self, vendor: str, seconds: float) -> None:
+        """Let one vendor's clock be wrong by that much; 0 puts it right. A smaller number than before sets it back."""
+        with self._lock:
+            self._skews[vendor] = seconds
+            if not seconds:
+                del self._skews[vendor]
+
+    def skews(self) -> dict[str, float]:
+        """Which vendors' clocks are wrong, and by how much."""
+        with self._lock:
+            return dict(self._skews)
+
+    @contextmanager
+    def seen_by(self, vendor: str) -> Iterator[None]:
+        """See the time as that vendor does, in whatever runs inside."""
+        token = _looking.set(vendor)
+        try:
+            yield
+        finally:
+            _looking.reset(token)
 
     def freeze(self) -> None:
         """Stand still from now on; `advance` still moves. Repeating it changes nothing."""

@@ -24,7 +24,8 @@ GET    /state                   how much there is, the clock, the addresses
 GET    /summary                 what integrations did, and what they did twice
 GET    /journal                 ?since=NUMBER &kind=ticket.updated &via=api|ui|seed
 POST   /load                    JSON lines: organizations, users, tickets, articles, ...
-POST   /clock/advance           {"seconds": 61}
+POST   /clock/advance           {"seconds": 61}; a negative number steps back
+POST   /clock/skew              {"vendor": "jira", "seconds": -600}: only that vendor's clock is wrong; 0 ends it
 GET    /faults                  the rules in force; POST adds one, DELETE removes all, DELETE /faults/NUMBER one
                                 {"name": "ghost", "vendor": "zendesk", "method": "POST", "path_regex": "tickets"}
 POST   /tokens/VENDOR/revoke    refuse the vendor's credentials; /restore accepts them again
@@ -88,6 +89,7 @@ def create_app(world: World) -> Starlette:
             route("/journal", "GET", control.journal),
             route("/load", "POST", control.load),
             route("/clock/advance", "POST", control.advance),
+            route("/clock/skew", "POST", control.skew),
             route("/faults", "GET", control.faults),
             route("/faults", "POST", control.add_fault),
             route("/faults", "DELETE", control.clear_faults),
@@ -155,6 +157,15 @@ class _Control:
         self._world.clock.advance(seconds)
         return JsonReply({"now": self._world.clock.now().isoformat(timespec="seconds")})
 
+    def skew(self, request: Request, body: bytes) -> Response:
+        del request
+        told = _object(body)
+        vendor, seconds = told.get("vendor"), told.get("seconds")
+        if not isinstance(vendor, str) or not isinstance(seconds, int | float):
+            raise RefusedError(400, 'give the vendor and by how much, such as {"vendor": "jira", "seconds": -600}')
+        self._world.clock.skew(vendor, seconds)
+        return JsonReply({"skews": self._world.clock.skews()})
+
     def faults(self, request: Request, body: bytes) -> Response:
         del request, body
         return JsonReply({"faults": self._world.faults.rules()})
@@ -172,7 +183,7 @@ class _Control:
         del body
         ident = int(request.path_params["id"])
         if not self._world.faults.remove(ident):
-            raise RefusedError(404, f"there is no fault {id}; GET /faults lists those in force")
+            raise RefusedError(404, f"there is no fault {ident}; GET /faults lists those in force")
         return JsonReply({"removed": 1})
 
     def tokens(self, request: Request, body: bytes) -> Response:
@@ -195,14 +206,18 @@ class _Control:
         return self.hooks(request, b"")
 
     def zendesk(self, request: Request, body: bytes) -> Response:
-        status, content = desk.control(self._world.zendesk, request.method, request.path_params["path"], _object(body))
+        with self._world.clock.seen_by("zendesk"):
+            status, content = desk.control(
+                self._world.zendesk, request.method, request.path_params["path"], _object(body)
+            )
         return JsonReply(content, status)
 
     def jira(self, request: Request, body: bytes) -> Response:
         """Jira's own package plays its people; it answers with content, or with a status and content."""
         if self._world.jira is None:
             raise RefusedError(404, "the simulated Jira is not running here; start the sandbox with it")
-        done: Any = self._world.jira.control(request.method, request.path_params["path"], _object(body))
+        with self._world.clock.seen_by("jira"):
+            done: Any = self._world.jira.control(request.method, request.path_params["path"], _object(body))
         if isinstance(done, tuple):
             status, content = done
             return JsonReply(content, status)
@@ -213,7 +228,8 @@ class _Control:
         vendor = self._world.vendors.get(name)
         if vendor is None:
             raise RefusedError(404, f"there is no simulated {name} here; GET / lists what can be asked")
-        status, content = vendor.control(request.method, request.path_params["path"], _object(body))
+        with self._world.clock.seen_by(name):
+            status, content = vendor.control(request.method, request.path_params["path"], _object(body))
         return JsonReply(content, status)
 
 

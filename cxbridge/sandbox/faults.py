@@ -3,19 +3,37 @@
 Names follow Toxiproxy where it has one. What each does to a request, and its params:
 
     status          the vendor does nothing and answers {code, body?, headers?}
-    rate_limited    429 with {retry_after: seconds | "http-date" | "absent" | "absurd"}; {seconds} until the date
+    rate_limited    429 with {retry_after: seconds | "http-date" | "absent" | "absurd" | "garbled"}; {seconds} until
+                    the date
     reset           the connection is reset before a byte of the answer; the vendor does nothing
     ghost           the vendor does everything, then resets the connection without an answer; {seconds} hangs first
     limit_data      the vendor does everything; its body is cut after {bytes}, under the full Content-Length
+    wrong_length    the vendor does everything; its Content-Length tells {by} bytes more than come, or fewer: then the rest
+                    stands before the next answer on that connection
     slicer          the vendor does everything; the answer drips in pieces of {bytes}, {seconds} apart
     slow_close      the vendor does everything; the connection stays {seconds} after a whole answer, then closes
+    broken_gzip     the vendor does everything; its answer is compressed and {how: "cut" | "garbage" | "checksum" |
+                    "bomb"}
     latency         the vendor starts {seconds} late; further rules still apply
     html            the vendor does nothing and answers 200 with a login page
     bad_json        the vendor does everything; the JSON of the answer breaks off, under a matching Content-Length
+    wrong_charset   the vendor does everything; its answer is in {encoding}, and says nothing of it
+    nan             the vendor does everything; its JSON holds NaN at {path}, or for its first number or value
+    deep            the vendor does everything; its JSON is {levels} lists deep at {path}, or altogether
+    huge            the vendor does everything; {bytes} of blanks come before its answer, {told} in Content-Length or
+                    not, {gzip} or plain; nobody holds them whole here
     rewrite         the vendor does everything; its JSON has values replaced by {set: {path: value}} and removed by
                     {drop: [path]}, with paths like `tickets.*.status` or `tickets.0.priority`
     duplicate_page  the answer given last on the same path is given again; waits until there is one
+    skip_item       the vendor does everything; row {at} of the longest list is left out, as when rows shift
+    cursor_reset    the vendor forgets where the client was: it answers what was asked first on the same path
+    cursor_loop     the last {period} answers on the same path come round and round; waits until there are some
+    stale           the answer that an equal request got in the last {seconds} is given again, as by a cache
+    late_visible    the vendor does everything; lists leave out what integrations wrote in the last {seconds}
     revoke_token    credentials are refused, until the rule is removed
+    scope_removed   the vendor does nothing and says in its own words that the credential lacks {scope}
+
+A vendor's clock is no fault of a request: `SandboxClock.skew` sets it wrong, `advance` moves the time of all.
 """
 
 import re
@@ -31,14 +49,26 @@ FaultName = Literal[
     "reset",
     "ghost",
     "limit_data",
+    "wrong_length",
     "slicer",
     "slow_close",
+    "broken_gzip",
     "latency",
     "html",
     "bad_json",
+    "wrong_charset",
+    "nan",
+    "deep",
+    "huge",
     "rewrite",
     "duplicate_page",
+    "skip_item",
+    "cursor_reset",
+    "cursor_loop",
+    "stale",
+    "late_visible",
     "revoke_token",
+    "scope_removed",
 ]
 
 NAMES: tuple[str, ...] = get_args(FaultName)

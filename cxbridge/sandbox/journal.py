@@ -16,7 +16,10 @@ Via = Literal["api", "ui", "seed"]
 
 
 class Request(msgspec.Struct, frozen=True, tag="request", tag_field="entry", kw_only=True):
-    """One HTTP exchange. `status` is what the vendor decided; 0 if a fault cut the connection before it could."""
+    """One HTTP exchange, from `began` to `t`.
+
+    `status` is what the vendor decided; 0 if a fault cut the connection before it could.
+    """
 
     seq: int
     t: float
@@ -29,6 +32,8 @@ class Request(msgspec.Struct, frozen=True, tag="request", tag_field="entry", kw_
     body_bytes_len: int
     request_headers: dict[str, str]
     fault: str = ""
+    retry_after: str = ""
+    began: float = 0.0
 
 
 class Effect(msgspec.Struct, frozen=True, tag="effect", tag_field="entry", kw_only=True):
@@ -65,12 +70,14 @@ class Journal:
         request_headers: dict[str, str],
         t: float | None = None,
         fault: str = "",
+        retry_after: str = "",
+        began: float | None = None,
     ) -> None:
         with self._lock:
             self._entries.append(
                 Request(
                     seq=len(self._entries) + 1,
-                    t=self._clock.time() if t is None else t,
+                    t=self._clock.true_time() if t is None else t,
                     vendor=vendor,
                     method=method,
                     path=path,
@@ -80,6 +87,8 @@ class Journal:
                     body_bytes_len=body_bytes_len,
                     request_headers=request_headers,
                     fault=fault,
+                    retry_after=retry_after,
+                    began=self._clock.true_time() if began is None else began,
                 )
             )
 
@@ -88,7 +97,7 @@ class Journal:
         with self._lock:
             entry = Effect(
                 seq=len(self._entries) + 1,
-                t=self._clock.time(),
+                t=self._clock.true_time(),
                 vendor=vendor,
                 kind=kind,
                 key=key,

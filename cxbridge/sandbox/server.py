@@ -11,12 +11,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from cxbridge.sandbox import control
-from cxbridge.sandbox.http import TRANSPORT, faulted
+from cxbridge.sandbox.http import faulted
+from cxbridge.sandbox.listening import configured, listening
+from cxbridge.sandbox.proxy import Proxies
+from cxbridge.sandbox.sending import TRANSPORT
 from cxbridge.sandbox.world import World
 
 VENDORS = ("zendesk", "jira", "gainsight", "qualtrics", "slack")
@@ -40,7 +42,8 @@ class _CuttableProtocol(H11Protocol):
 class Sandbox:
     """Simulated vendors that listen from `start` to `stop`, all on one background thread; also a context manager.
 
-    `ports` maps a vendor or `control` to a port; one not named gets a free one.
+    `ports` maps a vendor or `control` to a port; one not named gets a free one. With `proxies`, which must have been started, a
+    fault proxy of the vendor's name listens there instead, and leads to the vendor.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class Sandbox:
         zendesk_options: Mapping[str, Any] | None = None,
         jira_options: Mapping[str, Any] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         self.world = world or World(seed, zendesk_options=zendesk_options, jira_options=jira_options, options=options)
         self._vendors = tuple(vendors)
         self._ports = dict(ports or {})
         self._host = host
+        self._proxies = proxies
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] | None = None
         # Made at once, so that a world can be filled before anything listens.
@@ -100,13 +105,14 @@ class Sandbox:
         sockets: dict[str, socket.socket] = {}
         try:
             for name in self._apps:
-                sockets[name] = _listening(self._host, self._ports.get(name, 0))
+                port = 0 if self._proxied(name) else self._ports.get(name, 0)
+                sockets[name] = listening(self._host, port)
+                self.world.public_urls[name] = f"http://{self._address(name, sockets[name].getsockname()[1])}"
         except OSError:
             for bound in sockets.values():
                 bound.close()
+            self._withdraw()
             raise
-        for name, bound in sockets.items():
-            self.world.public_urls[name] = f"http://{self._host}:{bound.getsockname()[1]}"
         ready = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(list(sockets.values()), ready), name="cxbridge-sandbox", daemon=True
@@ -125,6 +131,7 @@ class Sandbox:
         self._stop()
         self._thread.join()
         self._thread = self._stop = None
+        self._withdraw()
         self.world.hooks.close()
 
     def __enter__(self) -> Self:
@@ -134,6 +141,21 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _proxied(self, name: str) -> bool:
+        return self._proxies is not None and name != CONTROL
+
+    def _address(self, name: str, port: int) -> str:
+        """Where a server is reached: at its own port, or at the proxy before it."""
+        own = f"{self._host}:{port}"
+        if self._proxies is None or not self._proxied(name):
+            return own
+        return self._proxies.add(name, own, listen=f"{self._host}:{self._ports.get(name, 0)}")
+
+    def _withdraw(self) -> None:
+        for name in self._apps:
+            if self._proxies is not None and name in self._proxies.names():
+                self._proxies.remove(name)
 
     def _run(self, sockets: list[socket.socket], ready: threading.Event) -> None:
         try:
@@ -151,8 +173,7 @@ class Sandbox:
         self._stop = partial(loop.call_soon_threadsafe, stopping.set)
         states, servers = [], []
         for app, bound in zip(self._apps.values(), sockets, strict=True):
-            state, config = ServerState(), _config(app)
-            config.load()
+            state, config = ServerState(), configured(app, _CuttableProtocol)
             make = partial(_CuttableProtocol, config=config, server_state=state, app_state={})
             servers.append(await loop.create_server(make, sock=bound))
             states.append(state)
@@ -178,32 +199,3 @@ def serve_forever(sandbox: Sandbox) -> None:
             threading.Event().wait()
         except KeyboardInterrupt:
             logging.getLogger(__name__).info("the sandbox stops")
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    # asyncio switches Nagle's delay off only where the protocol is named, and answers go out in two writes.
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(128)
-    except OSError as error:
-        bound.close()
-        raise OSError(error.errno, f"port {port} on {host} cannot be used: {error.strerror}; choose another") from error
-    return bound
-
-
-def _config(app: ASGIApp) -> Config:
-    return Config(
-        app,
-        http=_CuttableProtocol,
-        loop="asyncio",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=120,
-    )

@@ -1,8 +1,9 @@
 """Everything the simulated vendors share: one clock, one journal, one set of faults. Serves nothing itself."""
 
+import asyncio
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from cxbridge.sandbox.clock import SandboxClock
@@ -61,6 +62,8 @@ class World:
         self.faults = Faults()
         self.hooks = Hooks(self.clock)
         self.lock = threading.RLock()
+        # How a fault that takes time is waited for; who drives the vendors without a server has another way.
+        self.pause: Callable[[float], Awaitable[None]] = asyncio.sleep
         self.public_urls: dict[str, str] = {}
         self.zendesk_options: dict[str, Any] = dict(zendesk_options or {})
         self.jira_options: dict[str, Any] = dict(jira_options or {})

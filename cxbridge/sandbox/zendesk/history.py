@@ -44,7 +44,7 @@ def journaled(changed: Difference) -> Json:
     for name, (old, new) in changed.items():
         if name == "custom_fields":
             plain |= {
-                f"custom_fields.{id}": [old.get(ident), value]
+                f"custom_fields.{ident}": [old.get(ident), value]
                 for ident, value in new.items()
                 if old.get(ident) != value
             }
