@@ -21,8 +21,11 @@ from starlette.types import Receive, Scope, Send
 
 from cxbridge.console.endpoints import Endpoint, Endpoints, judge
 from cxbridge.console.intake import Intake
+from cxbridge.console.judges import Judges
+from cxbridge.console.readiness import Readiness
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Inbound
+from cxbridge.core.engine.watchdog import Watchdog
 from cxbridge.core.errors import StoreError
 from cxbridge.core.store import Store, state
 
@@ -50,18 +53,34 @@ class _Gone(Exception):
 class Door:
     """Takes deliveries over HTTP."""
 
-    def __init__(self, endpoints: Endpoints, intake: Intake, store: Store, clock: Clock, patience: timedelta) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        intake: Intake,
+        store: Store,
+        clock: Clock,
+        patience: timedelta,
+        watchdog: Watchdog | None = None,
+    ) -> None:
         self._endpoints = endpoints
         self._intake = intake
         self._store = store
         self._clock = clock
         self._patience = patience.total_seconds()
+        self._readiness = Readiness(store, lambda: intake.alive, watchdog)
+        self._judges = Judges(judge, self._patience)
         self._quiet_until: dict[str, float] = {}
         self._untold: dict[str, int] = {}
 
     def app(self) -> Starlette:
         """Give the whole application."""
-        made = Starlette(routes=[Route("/healthz", self._health, methods=["GET"]), Route("/{path:path}", self)])
+        made = Starlette(
+            routes=[
+                Route("/healthz", self._health, methods=["GET"]),
+                Route("/readyz", self._ready, methods=["GET"]),
+                Route("/{path:path}", self),
+            ]
+        )
         made.router.redirect_slashes = False
         return made
 
@@ -105,8 +124,10 @@ class Door:
         return await self._judged(endpoint, inbound)
 
     async def _judged(self, endpoint: Endpoint, inbound: Inbound) -> Response:
-        # In a thread: what a stranger sent may keep a connector's code busy.
-        verdict = await to_thread.run_sync(judge, endpoint, inbound)
+        verdict = await self._judges.verdict(endpoint, inbound)
+        if verdict is None:
+            self._refuse(endpoint, "the connector's code did not judge it in time")
+            return _plain(503, _COME_AGAIN)
         if verdict.arrival is None:
             if verdict.status == 200:
                 return Response(verdict.body, media_type="text/plain")
@@ -149,6 +170,17 @@ class Door:
         if await to_thread.run_sync(readable):
             return JSONResponse({"status": "ok"})
         return JSONResponse({"status": "the store cannot be used"}, 503)
+
+    async def _ready(self, request: Request) -> Response:
+        del request
+        try:
+            async with asyncio.timeout(self._patience):
+                report = await to_thread.run_sync(self._readiness.look, abandon_on_cancel=True)
+        except TimeoutError:
+            return JSONResponse(
+                {"status": "not ready", "failing": ["store"], "told": "nothing was found out in time"}, 503
+            )
+        return JSONResponse(report.body(), 200 if report.ready else 503)
 
     async def _drained(self, receive: Receive) -> None:
         """Read a little of a body that nobody wants."""

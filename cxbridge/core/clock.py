@@ -1,6 +1,8 @@
 """The one place that reads the time; everything else is handed a `Clock`."""
 
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Protocol
@@ -77,3 +79,24 @@ def from_iso(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without an offset is ambiguous")
     return moment.astimezone(UTC)
+
+
+# Gives the seconds a thread has been at work, or None where that cannot be known (any more).
+Cpu = Callable[[], float | None]
+
+
+def cpu_of_this_thread() -> Cpu:
+    """Give a reading of the time that the calling thread works, good from every thread and after this one has ended."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        # On macOS there is no such clock.
+        return lambda: None
+    # Asked for by the thread itself: the id of one that has ended may bring the process down.
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+
+    def read() -> float | None:
+        try:
+            return time.clock_gettime(clock)
+        except OSError:
+            return None
+
+    return read

@@ -16,6 +16,17 @@ from cxbridge.core.errors import Problem
 
 Path = tuple[str | int, ...]
 
+# Whatever a person writes is far smaller; the parser ends the whole process on what is nested a few thousand deep.
+LARGEST = 1024 * 1024
+_DEEPEST = 64
+# One that is not closed goes on to where it could be at the latest, so that each letter is looked at once.
+_TEXT_OR_COMMENT = re.compile(
+    r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' + r"'''.*?(?:'''|\Z)" + r'|"(?:\\.|[^"\\\n])*+"?|' + r"'[^'\n]*+'?|#[^\n]*+",
+    re.DOTALL,
+)
+_LONG_KEY = re.compile(rf"(?<![\w-])[\w-]++(?:[ \t]*+\.[ \t]*+[\w-]++){{{_DEEPEST}}}")
+_BRACKET = re.compile(r"[\[\]{}]")
+
 _KEY = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+')
 _ESCAPED = {"u": 6, "U": 10, "x": 4}
 # What the parser says → what to do about it.
@@ -60,8 +71,11 @@ class Source:
 
     @classmethod
     def parse(cls, path: str, text: str) -> "Source | Problem":
-        """Read TOML; a syntax error comes back as a problem with its place."""
+        """Read TOML; a syntax error comes back as a problem with its place, and so does a text without measure."""
         text = text.removeprefix("\ufeff")
+        told = _beyond_measure(text)
+        if told:
+            return Problem(path, 0, 0, "CX001", told)
         try:
             document = toml_rs.load_with_metadata(text)
         except toml_rs.TOMLDecodeError as error:
@@ -260,6 +274,19 @@ def _place(problem: Problem) -> tuple[int, int, str]:
 def _lines(text: str) -> list[str]:
     # Not splitlines: TOML knows no line ends but these, and a text may hold others.
     return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def _beyond_measure(text: str) -> str:
+    """Say what is too much about a text, nothing where it may be parsed."""
+    if len(text) > LARGEST:
+        return f"the file is larger than {LARGEST >> 20} MiB, which no settings and no recipe need to be"
+    bare = _TEXT_OR_COMMENT.sub("_", text)
+    depth = 0
+    for found in _BRACKET.finditer(bare):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+        if depth > _DEEPEST:
+            return f"lists and tables are nested more than {_DEEPEST} deep"
+    return f"a key has more than {_DEEPEST} parts" if _LONG_KEY.search(bare) else ""
 
 
 def _syntax_problem(path: str, text: str, error: toml_rs.TOMLDecodeError) -> Problem:

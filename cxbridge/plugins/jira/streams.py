@@ -179,14 +179,22 @@ def _comment_page(
 
 
 def _listed(client: cx.Client, issue: Issue) -> Iterator[list[msgspec.Raw]]:
-    """Page through all comments of an issue; one that is gone meanwhile has none."""
-    start = 0
+    """Page through all comments of an issue; one that is gone meanwhile has none.
+
+    Raises:
+        WireFormat: when a page comes again instead of the next one.
+    """
+    start, first = 0, b""
     while True:
         asked = {"startAt": start, "maxResults": _PAGE, "orderBy": "created"}
         try:
             page = client.get(f"/rest/api/3/issue/{issue.id}/comment", asked).decode(wire.Comments)
         except cx.NotFound:
             return
+        begins = bytes(page.comments[0]) if page.comments else b""
+        if start and page.comments and begins == first:
+            raise cx.WireFormat("the comments of an issue go in circles", operation=f"GET comments of issue {issue.id}")
+        first = begins
         if page.comments:
             yield page.comments
         # The server may have lowered the page size: go on by what came.

@@ -200,9 +200,9 @@ class AnyFields(msgspec.Struct, frozen=True, gc=False):
 
 
 class SearchPage(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """The token is absent on the last page; there is no total."""
+    """The token is absent on the last page; there is no total. An answer without `issues` is none: not even an empty page."""
 
-    issues: list[msgspec.Raw] = []
+    issues: list[msgspec.Raw]
     next_page_token: str | None = None
     is_last: bool | None = None
 
@@ -210,7 +210,7 @@ class SearchPage(msgspec.Struct, frozen=True, rename="camel", gc=False):
 class Bean(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """A page of the usual kind, whatever its rows are; `total` may be missing."""
 
-    values: list[msgspec.Raw] = []
+    values: list[msgspec.Raw]
     start_at: int = 0
     total: int | None = None
     is_last: bool | None = None
