@@ -1,26 +1,66 @@
-"""Bringing the tables to this program's revision, or telling in words why not; it holds no table's shape."""
+"""Bringing the tables to this program's revision, or telling in words why not; it holds no table's shape.
 
+A revision either expands or contracts. One that expands only adds what the program before it need not know of, so that this one may
+work on the store beside the new one, or again after it. One that contracts names the oldest program that may still work on the
+tables. That mark is kept in the store, so that a program can tell by itself whether tables newer than its own are any of its
+business.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cxbridge.core.errors import ConfigError, StoreError
-from cxbridge.core.store import schema, sqlite
+from cxbridge.core.store import schema, sqlite, working
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+# Names in the table `meta`, read before anything else is known of a store.
+OLDEST = "the oldest program"
+MOVED = "moved away"
+ARRIVING = "not all here yet"
+BACKED_UP = "backed up"
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One revision that is to come. `rows` says of each table whose rows it goes through how many there are now."""
+
+    revision: str
+    before: str | None
+    tells: str
+    expands: bool
+    oldest_program: str | None
+    rows: dict[str, int]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an upgrade would do. `found` is None where there are no tables yet; `oldest` is the mark once it is done."""
+
+    found: str | None
+    wanted: str
+    oldest: str | None
+    steps: list[Step]
+
+    @property
+    def beside(self) -> bool:
+        """Whether a program of the revision that is there now may work on the store once it is upgraded."""
+        return self.found is not None and self.oldest is not None and self.found >= self.oldest
 
 
 def stands(engine: Engine, place: str) -> bool:
     """Tell whether the tables are there and fit this program; writes nothing.
 
     Raises:
-        ConfigError: a newer program made the tables, or they are not ours.
+        ConfigError: the tables are too new, not ours, or this is no place to work at.
         StoreError: they are older than this program's.
     """
     with engine.connect() as connection:
-        found = _revision(connection, place)
-    if found not in (None, schema.REVISION):
+        found = _fitting(connection, place)
+    if found is not None and int(found) < int(schema.REVISION):
         raise StoreError(
             f"{place} has tables of revision {found}, older than this program's: they are upgraded when the store is "
             "opened for writing, so start the daemon or a pull first"
@@ -32,10 +72,11 @@ def bring_up(engine: Engine, place: str) -> None:
     """See that the tables fit this program; make or upgrade them in one transaction where they do not.
 
     Raises:
-        ConfigError: a newer program made the tables, or they are not ours.
+        ConfigError: the tables are too new, not ours, or this is no place to work at.
+        StoreError: an older program is at work here, which could not go on with the upgraded tables.
     """
     with engine.connect() as connection:
-        if _revision(connection, place) == schema.REVISION:
+        if _up_to_date(_fitting(connection, place)):
             return
         connection.rollback()
         lite = connection.dialect.name == "sqlite"
@@ -44,7 +85,9 @@ def bring_up(engine: Engine, place: str) -> None:
             _pragma(connection, "foreign_keys = OFF")
         with connection.begin():
             # Another process may have been here while this one waited for the lock.
-            if _revision(connection, place) != schema.REVISION:
+            found = _fitting(connection, place)
+            if not _up_to_date(found):
+                _see_that_nobody_is_left_behind(connection, place, found)
                 upgrade(connection)
             if lite:
                 connection.exec_driver_sql(f"PRAGMA application_id = {sqlite.APPLICATION_ID}")
@@ -58,16 +101,53 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     """Run the migrations up to a revision, inside the transaction of `connection`."""
     # Loaded only here: the usual start finds the tables in order and need not pay for it.
     from alembic import command  # noqa: PLC0415 - see above
-    from alembic.config import Config  # noqa: PLC0415 - see above
 
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
 
 
-def _revision(connection: Connection, place: str) -> str | None:
+def plan(connection: Connection, place: str) -> Plan:
+    """Say what `bring_up` would do, and count what it would go through; writes nothing.
+
+    Raises:
+        ConfigError: the tables are too new, or not ours.
+    """
+    found = revision_of(connection, place)
+    mark = mark_of(connection, OLDEST) if found is not None else None
+    oldest = mark.decode() if mark is not None else None
+    steps = []
+    for module in revisions(found):
+        oldest = module.oldest_program or oldest
+        steps.append(
+            Step(
+                revision=module.revision,
+                before=module.down_revision,
+                tells=module.tells,
+                expands=module.expands,
+                oldest_program=module.oldest_program,
+                rows={name: _count(connection, name) for name in module.touches},
+            )
+        )
+    return Plan(found=found, wanted=schema.REVISION, oldest=oldest, steps=steps)
+
+
+def revisions(behind: str | None = None) -> Iterator[ModuleType]:
+    """Go through the migrations behind a revision, oldest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - the usual start needs none of it
+
+    scripts = ScriptDirectory.from_config(_config())
+    found = [one for one in scripts.walk_revisions() if behind is None or int(one.revision) > int(behind)]
+    for one in reversed(found):
+        yield one.module
+
+
+def revision_of(connection: Connection, place: str) -> str | None:
+    """Read the tables' revision, None where there are no tables yet.
+
+    Raises:
+        ConfigError: they are not ours, or too new for this program.
+    """
     tables = set(sa.inspect(connection).get_table_names())
     if "alembic_version" not in tables:
         lite = connection.dialect.name == "sqlite"
@@ -81,11 +161,74 @@ def _revision(connection: Connection, place: str) -> str | None:
     if not str(found).isdigit():
         raise ConfigError(f"{place} holds tables of another program: give cxbridge a database of its own")
     if int(found) > int(schema.REVISION):
-        raise ConfigError(
-            f"{place} has tables of revision {found}, but this program knows only {schema.REVISION}: "
-            "install the newer cxbridge that made them, or restore the backup from before the upgrade"
-        )
+        mark = mark_of(connection, OLDEST)
+        # Without a mark nobody says that it may be worked on.
+        oldest = mark.decode() if mark is not None and mark.isdigit() else str(found)
+        if int(oldest) > int(schema.REVISION):
+            raise ConfigError(
+                f"{place} has tables of revision {found}, which programs of revision {oldest} and newer can work on, but "
+                f"this program is of revision {schema.REVISION}: install the newer cxbridge that made them, or restore the "
+                "backup from before the upgrade"
+            )
     return str(found)
+
+
+def mark_of(connection: Connection, name: str) -> bytes | None:
+    """Read one of the marks above."""
+    found = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == name))
+    return None if found is None else bytes(found)
+
+
+def _fitting(connection: Connection, place: str) -> str | None:
+    found = revision_of(connection, place)
+    if found is None:
+        return None
+    moved = mark_of(connection, MOVED)
+    if moved is not None:
+        told: dict[str, Any] = msgspec.json.decode(moved)
+        raise ConfigError(
+            f"{place} was moved to {told['to']} at {told['at']} and is left as it was then: name the new place in the "
+            "settings, or take it back with `cxbridge db move --undo`"
+        )
+    if mark_of(connection, BACKED_UP) is not None:
+        raise ConfigError(
+            f"{place} is a backup: what was done since is not in it, so put it back with `cxbridge restore`, which sees to that"
+        )
+    if mark_of(connection, ARRIVING) is not None:
+        raise ConfigError(
+            f"{place} is the target of a move that did not come to its end: say the same `cxbridge db move` again"
+        )
+    return found
+
+
+def _up_to_date(found: str | None) -> bool:
+    return found is not None and int(found) >= int(schema.REVISION)
+
+
+def _see_that_nobody_is_left_behind(connection: Connection, place: str, found: str | None) -> None:
+    coming = [one.oldest_program for one in revisions(found) if one.oldest_program is not None]
+    if found is None or not any(int(one) > int(found) for one in coming):
+        return
+    who = working.at_work(connection)
+    if who is not None:
+        raise StoreError(
+            f"{place} has tables of revision {found}, and {who}, which could not go on once they are upgraded: end it, "
+            "then start this program again"
+        )
+
+
+def _count(connection: Connection, table: str) -> int:
+    found = schema.metadata.tables.get(table)
+    return 0 if found is None else connection.scalar(sa.select(sa.func.count()).select_from(found)) or 0
+
+
+def _config() -> Any:
+    from alembic.config import Config  # noqa: PLC0415 - the usual start needs none of it
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def _pragma(connection: Connection, words: str) -> None:

@@ -6,6 +6,11 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+tells = "the first tables: records and their changes, recipes' runs, the outbox, links, checkpoints"
+expands = True
+oldest_program = "0001"
+touches: tuple[str, ...] = ()
+
 # Spelled out rather than imported: a revision must stay as it was when the code moves on.
 NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -6,6 +6,12 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+tells = "tables for webhooks, questions to people, the ledger of asks, identity and long budgets; an index over waiting runs"
+expands = True
+# Programs up to 0002 know no mark: they refuse whatever is newer than they are.
+oldest_program = "0002"
+touches = ("runs",)
+
 # Spelled out rather than imported: a revision must stay as it was when the code moves on.
 NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -6,6 +6,12 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+tells = "tables for several workers, for what vendors asked to wait with, and for the audit chain"
+expands = True
+# The program of 0002 knows no mark, and refuses whatever is newer than it is; from here on one may work beside the next.
+oldest_program = "0003"
+touches: tuple[str, ...] = ()
+
 # Spelled out rather than imported: a revision must stay as it was when the code moves on.
 NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -58,4 +64,3 @@ def upgrade() -> None:
         sa.Column("mac", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_audit"),
     )
-    op.create_index("ix_audit_subject_seq", "audit", ["subject", "seq"])

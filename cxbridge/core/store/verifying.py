@@ -1,0 +1,118 @@
+"""Whether a store, as an image of one moment, can be true: its file, its keys, what must hold between its tables.
+
+It alters nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+import sqlalchemy as sa
+
+from cxbridge.core.errors import ConfigError, StoreError
+from cxbridge.core.ledger import DeliveryState
+from cxbridge.core.store import audit, schema, state
+from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.sealing import unseal
+from cxbridge.core.store.tokens import name_of
+
+_STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
+_SETTLED: tuple[DeliveryState, ...] = ("confirmed", "dead", "cancelled")
+
+_records, _changes = schema.records.c, schema.changes.c
+_deliveries, _counters = schema.deliveries.c, schema.counters.c
+
+
+def problems(tx: Tx) -> Iterator[str]:
+    """Name everything that cannot be true, one sentence each; nothing where the store is sound."""
+    checks: tuple[Callable[[Tx], Iterator[str]], ...] = (_pages, _log, _outbox, _numbers, _secrets, _chain)
+    for check in checks:
+        yield from check(tx)
+
+
+def _pages(tx: Tx) -> Iterator[str]:
+    if tx.dialect != "sqlite":
+        return
+    for (told,) in tx.connection.exec_driver_sql("PRAGMA integrity_check(10)"):
+        if told != "ok":
+            yield f"the file is damaged: {told}"
+    for row in tx.connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(10):
+        yield f"row {row[1]} of {row[0]} points at nothing in {row[2]}"
+
+
+def _log(tx: Tx) -> Iterator[str]:
+    """A checkpoint is never ahead: what a page brought was stored with its changes, in the commit that moved the cursor."""
+    unlogged = _count(
+        tx,
+        sa.select(sa.func.count())
+        .select_from(schema.records)
+        .where(~_records.deleted, ~sa.exists().where(_changes.record == _records.id)),
+    )
+    if unlogged:
+        yield f"{unlogged} records came without a change, so that no recipe would ever see them"
+
+
+def _outbox(tx: Tx) -> Iterator[str]:
+    """What was planned is in one of the states, and nothing is gone."""
+    counts = {
+        str(name): int(number)
+        for name, number in tx.connection.execute(
+            sa.select(_deliveries.state, sa.func.count()).group_by(_deliveries.state)
+        )
+    }
+    strange = sorted(set(counts) - set(_STATES))
+    if strange:
+        yield f"deliveries are in states that nobody knows: {', '.join(strange)}"
+    planned = _count(tx, sa.select(_counters.value).where(_counters.name == "delivery"))
+    there = sum(counts.values())
+    if planned != there:
+        yield f"{planned} deliveries were planned, and {there} are there"
+    for told, wrong in (
+        ("deliveries are settled without a time", _deliveries.state.in_(_SETTLED) & _deliveries.settled_at.is_(None)),
+        (
+            "deliveries are under way without having been sent",
+            (_deliveries.state == "sent") & _deliveries.sent_at.is_(None),
+        ),
+        ("deliveries belong to no run", ~sa.exists().where(schema.runs.c.id == _deliveries.run)),
+    ):
+        found = _count(tx, sa.select(sa.func.count()).select_from(schema.deliveries).where(wrong))
+        if found:
+            yield f"{found} {told}"
+
+
+def _numbers(tx: Tx) -> Iterator[str]:
+    """No number was used that was not given out, or it would be given out again."""
+    for name, column in (("record", _records.id), ("change", _changes.seq), ("delivery", _deliveries.seq)):
+        given = _count(tx, sa.select(_counters.value).where(_counters.name == name))
+        used = _count(tx, sa.select(sa.func.max(column)))
+        if used > given:
+            yield f"the {name} {used} is there, and only {given} were numbered"
+
+
+def _secrets(tx: Tx) -> Iterator[str]:
+    try:
+        state.instance_key(tx)
+    except ConfigError as error:
+        yield f"{error}"
+    except StoreError:
+        # One that was never opened for writing has none yet.
+        pass
+    rows = tx.connection.execute(sa.select(schema.tokens.c.connection, schema.tokens.c.sealed))
+    for connection, sealed in rows:
+        try:
+            unseal(tx.key or b"", name_of(connection), sealed)
+        except ConfigError as error:
+            yield f"{error}"
+
+
+def _chain(tx: Tx) -> Iterator[str]:
+    try:
+        found = audit.verify(tx)
+    except (ConfigError, StoreError):
+        # Told with the secrets; without a key there is no chain.
+        return
+    if found.wrong:
+        yield f"the audit chain does not hold: {found.wrong}"
+
+
+def _count(tx: Tx, query: sa.Select[Any]) -> int:
+    return int(tx.connection.scalar(query) or 0)
