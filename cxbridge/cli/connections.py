@@ -12,6 +12,8 @@ from cxbridge.core.errors import CxbridgeError, Retryable
 
 if TYPE_CHECKING:
     from cxbridge.core.engine.bridge import Bridge
+    from cxbridge.core.http import BreakerState
+    from cxbridge.core.store.state import Pause
 
 app = typer.Typer(no_args_is_help=True, help="Configured accounts: list them, check their credentials.")
 
@@ -25,6 +27,8 @@ def check(
     json: Json = False,
 ) -> None:
     """Ask each vendor whose credential it is. A connection that was paused for it goes on when it works again.
+
+    A vendor that is left alone because it failed too often is asked all the same; when it answers, all goes on at once.
 
     Exits with 77 if a credential is refused, with 69 if a vendor cannot be reached.
     """
@@ -58,23 +62,22 @@ def check(
 @app.command("list")
 def list_(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, json: Json = False) -> None:
     """List the connections with what is stored of each; asks no vendor."""
-    from cxbridge.core.store import checkpoints, outbox, records, state
+    from cxbridge.core.store import breakers, checkpoints, holds, outbox, records, state
 
     output = Output(json)
     rows: list[dict[str, Any]] = []
     with opening.bridge(config, database, read_only=True, writing=False) as bridge:
         with bridge.store.read() as tx:
             paused, counted, waiting = state.pauses(tx), records.count(tx), outbox.counts(tx)
+            alone, held = breakers.find(tx), holds.find(tx, bridge.clock.now())
             caught_up = {(one.connection, one.stream): one.caught_up for one in checkpoints.find(tx)}
         for name, connection in bridge.connections.items():
-            pause = paused.get(name)
             rows.append(
                 {
                     "connection": name,
                     "connector": connection.connector.name,
-                    "state": "paused" if pause else "on",
-                    "reason": pause.reason if pause else "",
-                    "hint": pause.hint if pause else "",
+                    **_standing(name, paused.get(name), alone.get(name)),
+                    "holds": {budget or "all requests": until for budget, until in held.get(name, {}).items()},
                     "streams": [
                         {
                             "stream": stream,
@@ -102,7 +105,26 @@ def list_(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, jso
     )
     for row in rows:
         if row["reason"]:
-            output.line(f"{row['connection']} is paused: {row['reason']}\n  hint: {row['hint']}")
+            output.line(f"{row['connection']} is {row['state']}: {row['reason']}\n  hint: {row['hint']}")
+        for budget, until in row["holds"].items():
+            output.line(f"{row['connection']} waits until {until:%H:%M:%S}Z, as its vendor asked: {budget}")
+
+
+def _standing(name: str, pause: "Pause | None", alone: "BreakerState | None") -> dict[str, Any]:
+    """Say how a connection stands: on, paused for a person, or degraded, its vendor left alone for a while."""
+    if pause is not None:
+        return {"state": "paused", "reason": pause.reason, "hint": pause.hint, "retry_at": None}
+    if alone is None:
+        return {"state": "on", "reason": "", "hint": "", "retry_at": None}
+    return {
+        "state": "degraded",
+        "reason": (
+            f"left alone since {alone.opened_at:%Y-%m-%d %H:%M:%S}Z: {alone.failures} requests in a row failed "
+            f"({alone.reason})"
+        ),
+        "hint": f"asked again at {alone.retry_at:%H:%M:%S}Z by itself; at once with: cxbridge connections check {name}",
+        "retry_at": alone.retry_at,
+    }
 
 
 @app.command("webhooks")
@@ -185,7 +207,7 @@ def _print_webhook(output: Output, row: dict[str, Any], *, listening: bool) -> N
 def _checked(bridge: "Bridge", name: str) -> dict[str, Any]:
     from cxbridge.core.store import planning
 
-    found = bridge.check(name)
+    found = bridge.check(name, opening.who())
     with bridge.store.read() as tx:
         tallies = planning.tallies(tx, f"{name}/webhooks")
     missed = {

@@ -5,14 +5,17 @@ It must not know any vendor: what differs between them is declared in an `Endpoi
 
 from cxbridge.core.http.address import on_this_machine
 from cxbridge.core.http.auth import Anonymous, Auth, Basic, Bearer, ClientCredentials, RefreshToken
-from cxbridge.core.http.client import Client, RequestDone, open_client
+from cxbridge.core.http.breaker import Breaker, BreakerState, BreakerStore
+from cxbridge.core.http.client import Client, open_client
 from cxbridge.core.http.endpoint import Endpoint
+from cxbridge.core.http.holds import HoldStore
 from cxbridge.core.http.limits import Budget, BudgetState, Limiter
 from cxbridge.core.http.paging import Unrepeating
 from cxbridge.core.http.quotas import Quota, QuotaStore
 from cxbridge.core.http.reply import Reply
+from cxbridge.core.http.request import RequestDone
 from cxbridge.core.http.tokens import MemoryTokens, SharedTokenStore, Tokens, TokenStore
-from cxbridge.core.http.wire import ReadOnlyTransport, Transport, WriteRefused
+from cxbridge.core.http.wire import ReadOnlyTransport, Transport, WriteRefused, user_agent
 
 __all__ = [
     # declared by a connector
@@ -32,7 +35,11 @@ __all__ = [
     "Unrepeating",
     # for those who open clients
     "open_client",
+    "Breaker",
+    "BreakerState",
+    "BreakerStore",
     "BudgetState",
+    "HoldStore",
     "Limiter",
     "MemoryTokens",
     "QuotaStore",
@@ -43,4 +50,5 @@ __all__ = [
     "Tokens",
     "Transport",
     "WriteRefused",
+    "user_agent",
 ]

@@ -1,8 +1,7 @@
 """The client that connectors are handed: verbs, credential, limits and tries together; it must not know a vendor."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random, SystemRandom
 from types import TracebackType
@@ -13,48 +12,23 @@ import httpx
 import msgspec
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.errors import RateLimited, Rejected, Retryable, VendorError
+from cxbridge.core.errors import RateLimited, Rejected, Retryable, VendorError, WireFormat, Withheld
 from cxbridge.core.http.address import Base, Params, raw_path
 from cxbridge.core.http.auth import Grant
+from cxbridge.core.http.breaker import Breaker, failure_of
 from cxbridge.core.http.endpoint import Endpoint
 from cxbridge.core.http.limits import WHOLE, Budget, Limiter
+from cxbridge.core.http.patience import Patience
 from cxbridge.core.http.quotas import Quota
 from cxbridge.core.http.reply import Reply
+from cxbridge.core.http.request import Ask, RequestDone, lower
 from cxbridge.core.http.retry import Backoff, tries
 from cxbridge.core.http.tokens import Session, TokenStore
 from cxbridge.core.http.verdict import UNREADABLE, located, verdict
-from cxbridge.core.http.wire import Wire, open_http
+from cxbridge.core.http.wire import USER_AGENT, Wire, open_http
 
 # The token endpoint has a limit of its own, apart from the API's.
 TOKEN_BUCKET = "token endpoint"  # noqa: S105 - the name of a bucket
-
-
-@dataclass(frozen=True, slots=True)
-class RequestDone:
-    """One try of one request, for logs and metrics. `status` is None when no complete answer came."""
-
-    connection: str
-    method: str
-    path: str
-    status: int | None
-    seconds: float
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """A request before it is sent; `reads` says that it cannot change anything."""
-
-    method: str
-    path: str
-    url: httpx.URL
-    headers: Mapping[str, str] = field(repr=False)
-    content: bytes | None = field(repr=False)
-    reads: bool
-
-    @property
-    def operation(self) -> str:
-        return f"{self.method} {self.path}"
 
 
 class Client:
@@ -75,6 +49,8 @@ class Client:
         limiter: Limiter,
         wire: Wire,
         on_request: Callable[[RequestDone], None] | None,
+        may_send: Callable[[], None] | None,
+        breaker: Breaker,
         random: Random,
     ) -> None:
         self._endpoint = endpoint
@@ -84,6 +60,8 @@ class Client:
         self._limiter = limiter
         self._wire = wire
         self._on_request = on_request
+        self._may_send = may_send
+        self._breaker = breaker
         self._backoff = Backoff(clock, random)
         self._session = Session(endpoint.auth, connection, clock, tokens)
         self._server_clock: tuple[datetime, float] | None = None
@@ -117,7 +95,7 @@ class Client:
 
         Waits no longer than the endpoint's `page_wait` in all, and gives the last answer, done or not.
         """
-        patience = _Patience(self._clock, self._endpoint.page_wait, self._closed)
+        patience = Patience(self._clock, self._endpoint.page_wait, self._closed)
         while not done(reply := self.get(path, params)) and pause <= patience.left:
             patience.wait(pause)
             pause = min(1.5 * pause, longest)
@@ -183,6 +161,15 @@ class Client:
             return self._clock.now()
         return told[0] + timedelta(seconds=self._clock.monotonic() - told[1])
 
+    @property
+    def skew(self) -> timedelta | None:
+        """How far the vendor's clock is ahead of ours, to a second; None before it told."""
+        return None if self._server_clock is None else self.server_now() - self._clock.now()
+
+    def left_alone_until(self) -> datetime | None:
+        """Say until when the vendor is left alone because it failed too often; None when it may be asked now."""
+        return self._breaker.until()
+
     def close(self) -> None:
         """End all waiting and close the connections; calls under way fail as never sent, or when their answer came."""
         self._closed.set()
@@ -200,10 +187,10 @@ class Client:
     ) -> Reply:
         ask = self._asked(method, path, params, headers, json)
         if self._closed.is_set():
-            raise Retryable("the client is closed", connection=self._connection, operation=ask.operation, sent=False)
-        patience = _Patience(self._clock, self._endpoint.page_wait, self._closed)
-        doubt = False
-        number = 1
+            raise Withheld("the client is closed", connection=self._connection, operation=ask.operation, sent=False)
+        patience = Patience(self._clock, self._endpoint.page_wait, self._closed)
+        doubt, number = False, 1
+        failed: Retryable | None = None
         try:
             harmless = repeatable or ask.reads
             for attempt in tries(self._backoff, harmless=harmless, left=lambda: patience.left, sleep=patience.wait):
@@ -213,6 +200,10 @@ class Client:
                         return self._attempt(ask, patience, number)
                     except Retryable as error:
                         doubt = doubt or error.sent
+                        # Kept back after a try that failed, the call failed as that try did.
+                        if isinstance(error, Withheld) and failed is not None:
+                            raise _kept_back(failed, error) from failed.__cause__
+                        failed = error
                         raise
         except VendorError as error:
             if isinstance(error, Retryable):
@@ -224,7 +215,7 @@ class Client:
             raise
         raise AssertionError("the last try neither answered nor failed")
 
-    def _attempt(self, ask: _Ask, patience: "_Patience", number: int) -> Reply:
+    def _attempt(self, ask: Ask, patience: Patience, number: int) -> Reply:
         def obtain(grant: Grant, fields: Mapping[str, object]) -> Reply:
             return self._ask_token(grant, fields, patience, number)
 
@@ -239,14 +230,17 @@ class Client:
         return reply
 
     def _exchange(
-        self, ask: _Ask, proof: Mapping[str, str], buckets: tuple[str, ...] | None, patience: "_Patience", number: int
+        self, ask: Ask, proof: Mapping[str, str], buckets: tuple[str, ...] | None, patience: Patience, number: int
     ) -> Reply:
-        headers = {**ask.headers, **_lower(proof)}
+        headers = {**ask.headers, **lower(proof)}
         request = self._wire.request(ask.method, ask.url, headers, ask.content, reads=ask.reads)
         counted = [] if buckets == (TOKEN_BUCKET,) else self._counted(ask)
+        self._breaker.check()
         drawn = self._limiter.acquire(self._connection, buckets, patience.for_bucket, counted)
+        ticket = self._leave(drawn, counted)
         started = self._clock.monotonic()
         reply: Reply | None = None
+        failure: str | None = None
         try:
             status, told, body = self._wire.exchange(request)
             ended = self._clock.monotonic()
@@ -262,22 +256,40 @@ class Client:
             )
             if buckets != (TOKEN_BUCKET,) and reply.server_time is not None:
                 self._server_clock = (reply.server_time, ended)
+            failure = failure_of(reply)
             return reply
+        except (Retryable, WireFormat) as error:
+            failure = error.detail
+            raise
         finally:
             hold = reply.retry_after if reply is not None and reply.status in (429, 503) else None
-            self._limiter.settle(self._connection, drawn, self._budgets(reply), hold)
+            self._limiter.settle(self._connection, drawn, self._budgets(reply), hold, counted)
+            if reply is None and failure is None:
+                self._breaker.give_up(ticket)
+            else:
+                self._breaker.leave(ticket, failure)
             if self._on_request is not None:
                 seconds = self._clock.monotonic() - started
                 status_seen = None if reply is None else reply.status
                 self._on_request(RequestDone(self._connection, ask.method, ask.path, status_seen, seconds, number))
 
-    def _ask_token(self, grant: Grant, fields: Mapping[str, object], patience: "_Patience", number: int) -> Reply:
+    def _leave(self, drawn: tuple[str, ...], counted: Sequence[Quota]) -> int:
+        """Ask whether this process may still send; when not, nothing is under way of what was drawn from the limits."""
+        try:
+            if self._may_send is not None:
+                self._may_send()
+            return self._breaker.enter()
+        except BaseException:
+            self._limiter.settle(self._connection, drawn, quotas=counted)
+            raise
+
+    def _ask_token(self, grant: Grant, fields: Mapping[str, object], patience: Patience, number: int) -> Reply:
         url = httpx.URL(grant.token_url)
         if grant.encoding == "json":
             content, kind = msgspec.json.encode(fields), "application/json"
         else:
             content, kind = urlencode(fields).encode(), "application/x-www-form-urlencoded"
-        ask = _Ask("POST", raw_path(url), url, {"content-type": kind}, content, reads=False)
+        ask = Ask("POST", raw_path(url), url, {"content-type": kind}, content, reads=False)
         try:
             return self._exchange(ask, grant.proof(), (TOKEN_BUCKET,), patience, number)
         except Retryable as error:
@@ -286,24 +298,24 @@ class Client:
 
     def _asked(
         self, method: str, path: str, params: Params | None, headers: Mapping[str, str] | None, json: Any
-    ) -> _Ask:
+    ) -> Ask:
         try:
             url = self._base.address(path, params)
         except Rejected as error:
             raise located(error, self._connection, method) from None
         content = None if json is None else msgspec.json.encode(json)
         kind = {} if content is None else {"content-type": "application/json"}
-        given = {**kind, **_lower(self._endpoint.headers), **_lower(headers or {})}
+        given = {**kind, **lower(self._endpoint.headers), **lower(headers or {})}
         shown = self._base.shown(url)
         reads = method == "GET" or (self._endpoint.reads is not None and self._endpoint.reads(method, shown))
-        return _Ask(method, shown, url, given, content, reads=reads)
+        return Ask(method, shown, url, given, content, reads=reads)
 
-    def _buckets(self, ask: _Ask) -> tuple[str, ...] | None:
+    def _buckets(self, ask: Ask) -> tuple[str, ...] | None:
         if self._endpoint.buckets is None:
             return None
         return (WHOLE, *self._endpoint.buckets(ask.method, ask.path))
 
-    def _counted(self, ask: _Ask) -> list[Quota]:
+    def _counted(self, ask: Ask) -> list[Quota]:
         return [quota for quota in self._endpoint.quotas if quota.counts(ask.method, ask.path)]
 
     def _budgets(self, reply: Reply | None) -> Iterable[Budget]:
@@ -313,27 +325,6 @@ class Client:
             return tuple(self._endpoint.budgets(reply))
         except UNREADABLE:
             return ()  # limits are told by the way; a header in another form must not lose the answer
-
-
-class _Patience:
-    """How long one call may still wait in line."""
-
-    def __init__(self, clock: Clock, seconds: float, closed: threading.Event) -> None:
-        self._clock = clock
-        self._closed = closed
-        self.left = seconds
-
-    def wait(self, seconds: float) -> None:
-        self.left -= seconds
-        if self._clock.wait(seconds, self._closed):
-            raise Retryable("the client was closed while it waited", sent=False)
-
-    def for_bucket(self, seconds: float, bucket: str) -> None:
-        if seconds > self.left:
-            of = f"the budget {bucket}" if bucket != WHOLE else "the whole connection"
-            until = self._clock.now() + timedelta(seconds=seconds)
-            raise RateLimited(f"nothing is sent before the vendor allows it for {of}", retry_at=until, sent=False)
-        self.wait(seconds)
 
 
 def open_client(
@@ -346,15 +337,21 @@ def open_client(
     read_only: bool = False,
     transport: httpx.BaseTransport | None = None,
     on_request: Callable[[RequestDone], None] | None = None,
+    may_send: Callable[[], None] | None = None,
+    breaker: Breaker | None = None,
+    user_agent: str = USER_AGENT,
     random: Random | None = None,
 ) -> Client:
     """Open a client for one connection; nothing is sent yet.
 
-    Clients of the same connection should share `limiter` and `tokens`. With `read_only` no write can leave, only
+    Clients of the same connection should share `limiter`, `breaker` and `tokens`. With `read_only` no write can leave, only
     requests for a token. `on_request` hears of every try, also of those for tokens, in the thread that made it.
+    `may_send` is called right before a request is put on the wire, after all waiting, for tokens too: when it raises, nothing
+    is sent. It raises `Withheld`, which is not tried again in line.
     """
     token_url = endpoint.auth.token_url if isinstance(endpoint.auth, Grant) else None
-    http = open_http(transport, endpoint.timeout, read_only=read_only, token_url=token_url)
+    chance = random or SystemRandom()
+    http = open_http(transport, endpoint.timeout, read_only=read_only, token_url=token_url, user_agent=user_agent)
     return Client(
         endpoint,
         connection=connection,
@@ -363,12 +360,15 @@ def open_client(
         limiter=limiter or Limiter(clock),
         wire=Wire(http, clock, timeout=endpoint.timeout, max_body=endpoint.max_body),
         on_request=on_request,
-        random=random or SystemRandom(),
+        may_send=may_send,
+        breaker=breaker or Breaker(connection, clock, chance),
+        random=chance,
     )
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def _kept_back(failed: Retryable, until: Withheld) -> Retryable:
+    failed.retry_at = max(filter(None, (failed.retry_at, until.retry_at)), default=None)
+    return failed
 
 
 def _request_id(told: str | None) -> str | None:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cxbridge.core.clock import Clock
+from cxbridge.core.errors import StoreError
+from cxbridge.core.http.holds import HoldBook, HoldStore
 from cxbridge.core.http.quotas import Quota, QuotaBook, QuotaStore
 from cxbridge.core.http.reply import LONGEST_RETRY_AFTER
 
@@ -12,6 +14,8 @@ from cxbridge.core.http.reply import LONGEST_RETRY_AFTER
 WHOLE = ""
 # A budget that is used up without a word about its end is believed for this long.
 UNTOLD_RESET = 1.0
+# For how many seconds at most others wait for the end of a connection's first request before they look again.
+FIRST_WAIT = 60.0
 # Buckets can be as fine as one per entity; beyond this many, those that say nothing any more are dropped.
 MANY = 512
 
@@ -82,14 +86,29 @@ class _Bucket:
 class Limiter:
     """Token buckets per connection, filled by what replies tell; safe to share among threads and connections.
 
-    `quotas` keeps the counts of long quotas; without it they end with the process.
+    `quotas` keeps the counts of long quotas, with `shared` those of all: several processes speak to a connection then, one after
+    the other, and none may begin at nothing. `holds` keeps the ends of waits. Without them both end with the process.
     """
 
-    def __init__(self, clock: Clock, quotas: QuotaStore | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        quotas: QuotaStore | None = None,
+        holds: HoldStore | None = None,
+        *,
+        shared: bool = False,
+    ) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._buckets: dict[str, dict[str, _Bucket]] = {}
-        self._book = QuotaBook(clock, quotas, self._lock)
+        self._book = QuotaBook(clock, quotas, self._lock, shared=shared)
+        self._holds = holds
+        self._kept = HoldBook(clock)
+        # Only one thread at a time writes holds; the lock above is free meanwhile, for the store may be slow.
+        self._keeping = threading.Lock()
+        # Connections whose vendor has answered this process, and those whose first request is under way.
+        self._answered: set[str] = set()
+        self._first: dict[str, threading.Event] = {}
 
     def acquire(
         self,
@@ -100,11 +119,14 @@ class Limiter:
     ) -> tuple[str, ...]:
         """Draw one request from each named bucket, or from every known one, and from the quotas, waiting until all allow it.
 
-        `pause(seconds, bucket)` waits that long or raises. Gives the names drawn from, for `settle`.
+        `pause(seconds, bucket)` waits that long or raises. Gives the names drawn from, for `settle`, which must follow. The first
+        call for a connection reads what is held, and goes alone. Where the last of a budget is drawn, its end is kept before this
+        returns: whoever takes over after a kill must not send against it.
 
         Raises:
-            StoreError: a quota cannot be counted now.
+            StoreError: a quota cannot be counted now, or what is held cannot be read.
         """
+        self._open(connection)
         while True:
             with self._lock:
                 known = self._buckets.setdefault(connection, {})
@@ -116,28 +138,52 @@ class Limiter:
                 if shut > seconds:
                     seconds, slowest = shut, quota
                 lacking = self._book.lacking(connection, quotas) if seconds <= 0 else None
-                if seconds <= 0 and lacking is None:
+                first = self._before(connection, drawn)
+                if first is None and seconds <= 0 and lacking is None:
+                    self._begun(connection, drawn)
                     for name in drawn:
                         known.setdefault(name, _Bucket()).take(now)
                     self._book.take(connection, quotas)
-                    return drawn
-            if lacking is not None:
+                    break
+            if first is not None:
+                self._await_first(connection, first)
+            elif lacking is not None:
                 self._book.fetch(connection, lacking)
             else:
                 pause(seconds, slowest)
+        self._keep(connection, drawn)
+        return drawn
 
-    def release(self) -> None:
-        """Give back what of the long quotas was counted ahead and not sent; nothing is to be sent afterwards.
+    def release(self, connection: str | None = None) -> None:
+        """Give back what of the kept quotas was counted ahead and not sent, and keep what holds, of one connection or of all.
+
+        Nothing is to be sent afterwards, or with one connection not before `forget`.
 
         Raises:
             StoreError: the counts cannot be written now, and stay too high.
         """
-        self._book.release()
+        for name in list(self._buckets) if connection is None else [connection]:
+            self._keep(name, None)
+        self._book.release(connection)
+
+    def forget(self, connection: str) -> None:
+        """Know nothing of a connection any more: another process may speak to it from now on, and tells by the store."""
+        with self._keeping, self._lock:
+            self._buckets.pop(connection, None)
+            self._book.forget(connection)
+            self._kept.forget(connection)
+            self._know(connection, (WHOLE,))
+            self._answered.discard(connection)
 
     def settle(
-        self, connection: str, drawn: Iterable[str], budgets: Iterable[Budget] = (), hold: float | None = None
+        self,
+        connection: str,
+        drawn: Iterable[str],
+        budgets: Iterable[Budget] = (),
+        hold: float | None = None,
+        quotas: Sequence[Quota] = (),
     ) -> None:
-        """Note that a request has ended and what its reply told; `hold` is its Retry-After.
+        """Note that a request has ended and what its reply told; `hold` is its Retry-After, `quotas` those it was counted in.
 
         The hold applies to the budgets that the reply shows as used up, or else to all that the request drew from.
         """
@@ -158,6 +204,69 @@ class Limiter:
                     bucket.held_until = max(bucket.held_until, now + hold)
             if len(known) > MANY:
                 self._buckets[connection] = {n: b for n, b in known.items() if b.in_flight or b.wait(now) > 0}
+            self._book.ended(connection, quotas)
+            self._know(connection, names)
+        self._keep(connection, (*names, *told))
+
+    def _before(self, connection: str, drawn: tuple[str, ...]) -> threading.Event | None:
+        """Give the first request of a connection while it is under way.
+
+        What the process before this one had left of a budget is known when the vendor has answered once: several at a time could
+        be more than that.
+        """
+        if self._holds is None or WHOLE not in drawn or connection in self._answered:
+            return None
+        return self._first.get(connection)
+
+    def _await_first(self, connection: str, first: threading.Event) -> None:
+        if not first.wait(FIRST_WAIT):
+            with self._lock:
+                if self._first.get(connection) is first:
+                    del self._first[connection]
+
+    def _begun(self, connection: str, drawn: tuple[str, ...]) -> None:
+        if self._holds is not None and WHOLE in drawn and connection not in self._answered:
+            self._first[connection] = threading.Event()
+
+    def _know(self, connection: str, names: Iterable[str]) -> None:
+        if self._holds is not None and WHOLE in names:
+            self._answered.add(connection)
+            first = self._first.pop(connection, None)
+            if first is not None:
+                first.set()
+
+    def _open(self, connection: str) -> None:
+        """Read what is held of a connection that this process has not spoken to yet."""
+        with self._lock:
+            if connection in self._buckets or self._holds is None:
+                return
+        with self._keeping:
+            held = self._holds.read(connection)
+            with self._lock:
+                if connection in self._buckets:
+                    return
+                ends = self._kept.found(connection, held)
+                self._buckets[connection] = {name: _Bucket(held_until=end) for name, end in ends.items()}
+
+    def _keep(self, connection: str, names: Iterable[str] | None) -> None:
+        """Let the store know which of these budgets are waited for now; with None all, by the wall clock as it is now."""
+        if self._holds is None:
+            return
+        with self._keeping:
+            with self._lock:
+                known = self._buckets.get(connection, {})
+                now = self._clock.monotonic()
+                chosen = known if names is None else [name for name in dict.fromkeys(names) if name in known]
+                waits = [(name, known[name].wait(now)) for name in chosen]
+                moves = self._kept.moves(connection, waits, anew=names is None)
+            if not moves:
+                return
+            try:
+                self._holds.keep(connection, moves.ends, moves.over)
+            except StoreError:
+                # In this process it holds all the same; the next reply or request tries to keep it again.
+                with self._lock:
+                    self._kept.undo(connection, moves)
 
     def snapshot(self, connection: str | None = None) -> list[BudgetState]:
         """List the limits as they are known now, of one connection or of all."""

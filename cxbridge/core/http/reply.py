@@ -1,5 +1,6 @@
 """What a vendor answered, read once as bytes; it must not decide what the answer means for the work."""
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,15 @@ T = TypeVar("T")
 
 # No vendor means a wait longer than this; a wrong clock or a wrong unit does.
 LONGEST_RETRY_AFTER = 3600.0
+
+# A value takes up to a hundred bytes once it is read, whatever it took on the wire. Smaller bodies cannot hold too many.
+_HARMLESS = 4 * 1024 * 1024
+_MOST_VALUES = 2_000_000
+# Of large bodies, exports above all, the shortest values with their names are longer than this on average.
+_SHORTEST_VALUE = 8
+
+# What is looked at at once.
+_PART = 1024 * 1024
 
 _PLACE = re.compile(r" - at `(?P<place>\$[^`]*)`$")
 # Beginnings of the decoder's sentences that name types and our own fields, never a value of the vendor's.
@@ -60,6 +70,11 @@ class Reply:
         Raises:
             WireFormat: when it is not JSON, or not of that shape; the place is named, the value is not.
         """
+        if not _is_utf8(self.body):
+            # Told of the whole: what is read later and by itself, as records are, would be found wrong alone, and left out.
+            raise self._unknown_form(self._not_json())
+        if not _bounded(self.body):
+            raise self._unknown_form("the JSON holds more values than any page of data: they would not fit in memory")
         try:
             return msgspec.json.decode(self.body, type=shape)
         except msgspec.ValidationError as error:
@@ -107,6 +122,28 @@ class Reply:
             status=self.status,
             request_id=self.request_id,
         )
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Tell whether a body is the text it must be, a part at a time: as a text, all of it would take four times the room."""
+    if body.isascii():
+        return True
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(body), _PART):
+            decoder.decode(body[start : start + _PART])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _bounded(body: bytes) -> bool:
+    """Tell whether a body can be read into memory: counts what could be lists, objects and values, texts among them."""
+    if len(body) <= _HARMLESS:
+        return True
+    holders = body.count(b"[") + body.count(b"{")
+    return holders <= _MOST_VALUES and body.count(b",") <= max(_MOST_VALUES, len(body) // _SHORTEST_VALUE)
 
 
 def _misfit(told: str) -> str:

@@ -7,7 +7,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity.stop import stop_base
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.errors import RateLimited, Retryable
+from cxbridge.core.errors import RateLimited, Retryable, Withheld
 
 TRIES = 4
 LONGEST = 30.0
@@ -50,6 +50,9 @@ def tries(backoff: Backoff, *, harmless: bool, left: Callable[[], float], sleep:
     """
 
     def again(error: BaseException) -> bool:
+        # What we keep back ourselves is kept back for longer than a call waits.
+        if isinstance(error, Withheld):
+            return False
         return isinstance(error, Retryable) and (harmless or not error.sent)
 
     return Retrying(

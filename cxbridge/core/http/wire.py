@@ -1,5 +1,6 @@
 """One exchange over the network: a request out, a complete and bounded answer back; it must not judge or repeat."""
 
+import io
 import logging
 import ssl
 import zlib
@@ -8,6 +9,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from cxbridge import __version__
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import Rejected, Retryable, WireFormat
 
@@ -18,6 +20,9 @@ STEEPEST = 200
 # A body may drip for this many time-outs in all before it counts as lost.
 DRIP = 4
 
+# How we name ourselves to a vendor.
+USER_AGENT = f"cxbridge/{__version__}"
+
 # What requests go over: the network, unless something else is handed in.
 Transport = httpx.BaseTransport
 
@@ -26,6 +31,12 @@ READS = "cxbridge.reads"
 
 # Some servers take the method from here.
 _OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
+
+
+def user_agent(worker: str = "") -> str:
+    """Name this program and, where several work together, which of them: so a vendor's own log tells who asked."""
+    name = "".join(c for c in worker if c.isascii() and (c.isalnum() or c in "-_.@:"))[:100]
+    return f"{USER_AGENT} (worker {name})" if name else USER_AGENT
 
 
 class WriteRefused(Rejected):
@@ -59,7 +70,12 @@ class ReadOnlyTransport(httpx.BaseTransport):
 
 
 def open_http(
-    transport: httpx.BaseTransport | None, timeout: float, *, read_only: bool, token_url: str | None
+    transport: httpx.BaseTransport | None,
+    timeout: float,
+    *,
+    read_only: bool,
+    token_url: str | None,
+    user_agent: str = USER_AGENT,
 ) -> httpx.Client:
     """Open the connection pool of one client: no redirects, no cookies, nothing taken from the environment."""
     for name in ("httpx", "httpcore"):
@@ -72,7 +88,7 @@ def open_http(
     inner = transport or httpx.HTTPTransport(limits=limits, trust_env=False)
     return httpx.Client(
         transport=ReadOnlyTransport(inner, token_url) if read_only else inner,
-        headers={"accept": "application/json", "accept-encoding": "gzip", "user-agent": "cxbridge"},
+        headers={"accept": "application/json", "accept-encoding": "gzip", "user-agent": user_agent},
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,
@@ -162,23 +178,24 @@ class Wire:
 class _Plain:
     def __init__(self, most: int) -> None:
         self._most = most
-        self._parts: list[bytes] = []
+        # Gives what it holds without another copy, unlike a list of parts: a body may be large.
+        self._held = io.BytesIO()
         self.received = 0
 
     def take(self, chunk: bytes) -> None:
         self.received += len(chunk)
         if self.received > self._most:
             raise WireFormat(f"the answer is larger than {self._most // MIB} MiB")
-        self._parts.append(chunk)
+        self._held.write(chunk)
 
     def end(self) -> bytes:
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return self._held.getvalue()
 
 
 class _Gunzip:
     def __init__(self, most: int) -> None:
         self._most = most
-        self._parts: list[bytes] = []
+        self._held = io.BytesIO()
         self._size = 0
         self._inflate = _gunzip()
         self.received = 0
@@ -189,8 +206,9 @@ class _Gunzip:
             while chunk:
                 if self._inflate.eof:  # several gzip members in a row are one body (RFC 1952 §2.2)
                     self._inflate = _gunzip()
-                part = self._inflate.decompress(chunk, self._most + 1 - self._size)
-                self._parts.append(part)
+                # In small steps, so that what is too much is seen before it is there.
+                part = self._inflate.decompress(chunk, min(MIB, self._most + 1 - self._size))
+                self._held.write(part)
                 self._size += len(part)
                 if self._size > self._most:
                     raise WireFormat(f"the answer is larger than {self._most // MIB} MiB")
@@ -203,7 +221,7 @@ class _Gunzip:
     def end(self) -> bytes:
         if self.received and not self._inflate.eof:
             raise Retryable("the compressed answer was cut short")
-        return b"".join(self._parts)
+        return self._held.getvalue()
 
 
 def _gunzip() -> "zlib._Decompress":

@@ -7,9 +7,10 @@ import pytest
 import respx
 from pydantic import SecretStr
 
+from cxbridge import __version__
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.errors import Rejected, Retryable
-from cxbridge.core.http import Basic, Bearer, Endpoint, RequestDone
+from cxbridge.core.errors import Rejected, Retryable, Withheld
+from cxbridge.core.http import Basic, Bearer, Budget, Endpoint, RequestDone, user_agent
 
 from .conftest import BASE, START, Open, Vendor
 
@@ -274,3 +275,57 @@ def test_a_declared_read_is_tried_again_like_one(connect: Open, vendor: Vendor) 
     client = connect(Endpoint(BASE, reads=lambda method, path: path == "/search"))
     assert client.post("/search", {}).status == 200
     assert vendor.lines == ["POST /search", "POST /search"]
+
+
+def test_the_gate_is_asked_after_all_waiting_and_right_before_each_request(
+    connect: Open, vendor: Vendor, clock: ManualClock
+) -> None:
+    asked: list[float] = []
+    vendor.plays(httpx.Response(429, headers={"retry-after": "7"}), httpx.Response(200, json={}))
+    client = connect(may_send=lambda: asked.append(clock.monotonic()))
+    client.get("/a")
+    assert asked == vendor.times == [0.0, 7.0]
+
+
+def test_what_the_gate_refuses_is_not_sent_and_not_tried_again(
+    connect: Open, vendor: Vendor, clock: ManualClock
+) -> None:
+    def refuse() -> None:
+        raise Withheld("another worker speaks to it", sent=False)
+
+    client = connect(may_send=refuse)
+    for verb in (client.get, client.post):
+        with pytest.raises(Withheld, match=r"acme: (GET|POST) /a is kept back: another worker") as caught:
+            verb("/a")
+        assert not caught.value.sent
+    assert vendor.seen == []
+    assert clock.monotonic() == 0.0
+
+
+def test_what_the_gate_refuses_is_not_under_way(connect: Open, vendor: Vendor) -> None:
+    lost = [False, True, True, True, False]
+
+    def gate() -> None:
+        if lost.pop(0):
+            raise Withheld("another worker speaks to it", sent=False)
+
+    vendor.plays(httpx.Response(200, json={}))
+    told = Endpoint(BASE, budgets=lambda reply: [Budget("account", 5, 4, 60.0)])
+    client = connect(told, may_send=gate)
+    client.get("/a")
+    for _ in range(3):
+        with pytest.raises(Withheld):
+            client.get("/a")
+    client.get("/a")
+    assert len(vendor.seen) == 2
+
+
+def test_a_vendor_can_tell_which_worker_spoke(connect: Open, vendor: Vendor) -> None:
+    connect().get("/a")
+    connect(user_agent=user_agent("west-7")).get("/a")
+    connect(user_agent=user_agent("böse\r\nX: 1")).get("/a")
+    assert [request.headers["user-agent"] for request in vendor.seen] == [
+        f"cxbridge/{__version__}",
+        f"cxbridge/{__version__} (worker west-7)",
+        f"cxbridge/{__version__} (worker bseX:1)",
+    ]

@@ -117,7 +117,7 @@ def test_a_process_that_is_killed_leaves_no_request_uncounted(clock: ManualClock
     for life in range(1, 9):
         limiter = Limiter(clock, shelf)  # and no release at its end
         for _ in range(17 * life % 61):
-            limiter.acquire("acme", None, _refuse, [DAY])
+            _send(limiter, "acme", DAY)
             sent += 1
         [counted] = shelf.used.values()
         assert sent <= counted <= sent + life * BLOCK
@@ -127,7 +127,7 @@ def test_a_process_that_ends_gives_back_what_it_did_not_send(clock: ManualClock)
     shelf = Shelf()
     for _ in range(4):
         limiter = Limiter(clock, shelf)
-        limiter.acquire("acme", None, _refuse, [DAY])
+        _send(limiter, "acme", DAY)
         limiter.release()
         limiter.release()
     assert list(shelf.used.values()) == [4]
@@ -138,27 +138,27 @@ def test_a_limit_that_another_process_has_used_up_holds(clock: ManualClock) -> N
     small = Quota("a day", 5, 86_400)
     first, second = Limiter(clock, shelf), Limiter(clock, shelf)
     for limiter in (first, second, first, second, first):
-        limiter.acquire("acme", None, _refuse, [small])
+        _send(limiter, "acme", small)
     for limiter in (first, second):
         with pytest.raises(_WouldWait) as caught:
-            limiter.acquire("acme", None, _refuse, [small])
+            _send(limiter, "acme", small)
         assert caught.value.args == (54_827.0, "a day")
     clock.advance(54_827.0)
-    first.acquire("acme", None, _refuse, [small])
+    _send(first, "acme", small)
 
 
 def test_a_block_that_is_left_is_used_up_although_the_store_has_no_more(clock: ManualClock) -> None:
     shelf = Shelf()
     day = Quota("a day", 1_000, 86_400)  # in blocks of ten
     other, limiter = Limiter(clock, shelf), Limiter(clock, shelf)
-    limiter.acquire("acme", None, _refuse, [day])
+    _send(limiter, "acme", day)
     for _ in range(990):
-        other.acquire("acme", None, _refuse, [day])
+        _send(other, "acme", day)
     for _ in range(9):
-        limiter.acquire("acme", None, _refuse, [day])
+        _send(limiter, "acme", day)
     for one in (other, limiter):
         with pytest.raises(_WouldWait):
-            one.acquire("acme", None, _refuse, [day])
+            _send(one, "acme", day)
 
 
 def test_nothing_is_sent_when_it_cannot_be_counted(connect: Open, vendor: Vendor, clock: ManualClock) -> None:
@@ -184,18 +184,18 @@ def test_connections_are_counted_apart(clock: ManualClock) -> None:
     limiter = Limiter(clock)
     for connection in ("one", "two"):
         for _ in range(3):
-            limiter.acquire(connection, None, _refuse, [MINUTE])
+            _send(limiter, connection, MINUTE)
         with pytest.raises(_WouldWait):
-            limiter.acquire(connection, None, _refuse, [MINUTE])
+            _send(limiter, connection, MINUTE)
 
 
 def test_a_clock_that_is_set_back_a_little_opens_no_window_twice(clock: ManualClock) -> None:
     limiter = Limiter(clock)
     for _ in range(3):
-        limiter.acquire("acme", None, _refuse, [MINUTE])
+        _send(limiter, "acme", MINUTE)
     clock.advance(-30)
     with pytest.raises(_WouldWait):
-        limiter.acquire("acme", None, _refuse, [MINUTE])
+        _send(limiter, "acme", MINUTE)
 
 
 def test_threads_together_send_no_more_than_is_allowed(clock: ManualClock) -> None:
@@ -207,7 +207,7 @@ def test_threads_together_send_no_more_than_is_allowed(clock: ManualClock) -> No
     def work() -> None:
         try:
             while True:
-                limiter.acquire("acme", None, _refuse, [small])
+                _send(limiter, "acme", small)
                 sent.append(1)
         except _WouldWait:
             pass
@@ -244,13 +244,18 @@ def test_no_window_ever_holds_more_than_its_limit(gaps: list[float], lives: set[
             # The minute is kept by no store: a restart inside one must not be what is judged here.
             clock.advance(60)
             limiter = Limiter(clock, shelf)
-        limiter.acquire("acme", None, lambda seconds, bucket: clock.advance(seconds), quotas)
+        drawn = limiter.acquire("acme", None, lambda seconds, bucket: clock.advance(seconds), quotas)
+        limiter.settle("acme", drawn, quotas=quotas)
         sent.append(clock.now().timestamp())
     for quota in quotas:
         windows: dict[int, int] = {}
         for at in sent:
             windows[int(at // quota.seconds)] = windows.get(int(at // quota.seconds), 0) + 1
         assert max(windows.values()) <= quota.limit
+
+
+def _send(limiter: Limiter, connection: str, quota: Quota) -> None:
+    limiter.settle(connection, limiter.acquire(connection, None, _refuse, [quota]), quotas=[quota])
 
 
 class _WouldWait(Exception):

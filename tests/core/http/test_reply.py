@@ -112,3 +112,15 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 def test_repr_shows_no_content() -> None:
     shown = repr(reply(b'{"private": 1}', set_cookie="private"))
     assert shown == "<Reply GET /things 200, 14 bytes>"
+
+
+def test_what_is_not_utf8_is_refused_as_a_whole_and_not_record_by_record() -> None:
+    class Raws(msgspec.Struct):
+        rows: list[msgspec.Raw]
+
+    assert len(reply('{"rows":[{"name":"Café"},{"name":"b"}]}'.encode()).decode(Raws).rows) == 2
+    # A letter that stands across two of the parts that are looked at is one letter.
+    assert reply(b'["' + b"x" * (1024 * 1024 - 3) + 'é"]'.encode()).decode(list[str])[0].endswith("xé")
+    for body in ('{"rows":[{"name":"Café"},{"name":"b"}]}'.encode("latin-1"), b'["' + b"x" * 2_000_000 + b"\xc3"):
+        with pytest.raises(WireFormat, match="not valid JSON"):
+            reply(body).decode(Raws)

@@ -97,7 +97,9 @@ def test_a_thousand_requests_cost_a_few_commits(store, clock):
 
     limiter = Limiter(clock, Counting(store))
     for _ in range(1000):
-        limiter.acquire("cs", None, lambda seconds, bucket: pytest.fail("held back"), [Quota("a day", 50_000, DAY)])
+        quotas_of_it = [Quota("a day", 50_000, DAY)]
+        drawn = limiter.acquire("cs", None, lambda seconds, bucket: pytest.fail("held back"), quotas_of_it)
+        limiter.settle("cs", drawn, quotas=quotas_of_it)
     assert commits == 20
 
 
@@ -162,3 +164,42 @@ def test_after_a_kill_nothing_that_was_sent_is_uncounted(store_url, clock, noon)
     left = KeptQuotas(store).take("cs", "a day", midnight, DAY, 50_000, 50_000)
     store.close()
     assert sent <= 50_000 - left <= sent + 3 * 50
+
+
+SHARED_AND_KILLED = textwrap.dedent(
+    """
+    import os, signal, sys
+    from datetime import UTC, datetime
+    from cxbridge.core.clock import ManualClock
+    from cxbridge.core.http import Limiter, Quota
+    from cxbridge.core.store import KeptHolds, KeptQuotas, Store
+
+    clock = ManualClock(datetime(2026, 5, 6, 12, 0, tzinfo=UTC))
+    store = Store.open(sys.argv[1], clock=clock)
+    limiter = Limiter(clock, KeptQuotas(store), KeptHolds(store), shared=True)
+    quota = Quota("a minute", int(sys.argv[2]), 60)
+    sent = 0
+    for number in range(int(sys.argv[3])):
+        limiter.settle("cs", limiter.acquire("cs", None, lambda seconds, bucket: os._exit(sent), [quota]), quotas=[quota])
+        sent += 1
+    print(sent, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("limit", "block"), [(1, 1), (50, 2), (700, 35)])
+def test_workers_that_are_killed_one_after_the_other_exceed_no_minute(store_url, limit, block):
+    sent = 0
+    for many in (limit // 3 + 1, limit // 3 + 1, limit):
+        done = subprocess.run(
+            [sys.executable, "-c", SHARED_AND_KILLED, store_url, str(limit), str(many)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        # The last one ends by itself where the minute is full, and tells how many it could send.
+        sent += int(done.stdout) if done.returncode == -9 else done.returncode
+        assert done.stderr == ""
+    assert limit - 2 * block <= sent <= limit
