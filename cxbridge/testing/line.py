@@ -164,6 +164,34 @@ def cuts_answer(request: httpx.Request, onward: Onward) -> httpx.Response:
     return httpx.Response(status, headers=promised, stream=httpx.ByteStream(body[: len(body) // 2]))
 
 
+class Keeps:
+    """Breaks nothing, and keeps the last request as it went to the vendor, so that the very same can be sent again."""
+
+    def __init__(self) -> None:
+        self.request: httpx.Request | None = None
+
+    def __call__(self, request: httpx.Request, onward: Onward) -> httpx.Response:
+        self.request = request
+        return onward(request)
+
+    def again(self, line: "Line", credential: "Keeps") -> int:
+        """Send it again, with the credential of a request that `credential` kept; gives the status of the answer."""
+        kept = self.request
+        if kept is None:
+            raise TypeError("nothing was sent that could be sent again")
+        headers = httpx.Headers(kept.headers)
+        fresh = credential.request.headers.get("authorization") if credential.request is not None else None
+        if fresh is not None:
+            headers["authorization"] = fresh
+        marks = {name: value for name, value in kept.extensions.items() if name != "timeout"}
+        response = line.handle_request(
+            httpx.Request(kept.method, kept.url, headers=headers, content=kept.read(), extensions=marks)
+        )
+        response.read()
+        response.close()
+        return response.status_code
+
+
 class Repeats:
     """Gives the first answer on each path again: `times` times, or for ever."""
 

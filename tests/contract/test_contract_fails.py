@@ -2,15 +2,18 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from cxbridge.testing import ConnectorContract, Lab, rules
-from tests.contract import pages
-from tests.contract.wrong import WRONG, Make, Right
+from cxbridge.plugins.zendesk import Zendesk
+from cxbridge.testing import ConnectorContract, Lab, rules, simulated
+from tests.contract import pages, test_jira, test_zendesk
+from tests.contract.wrong import WRONG, Make, Right, writes
 
 # These two are told apart in tests of their own below.
 APART = {"nothing_happens_before_it_is_asked_for", "waivers_name_a_rule_and_a_reason"}
@@ -83,6 +86,75 @@ def test_a_connector_that_acts_before_it_is_asked_is_caught(
     with pytest.raises(pytest.fail.Exception, match="went outside: ") as raised:
         judge("nothing_happens_before_it_is_asked_for", right.lab(connector))
     assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("rule", ["a_write_repeated_acts_once", "a_lost_answer_is_settled"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda right: writes.keyed(right, remembers=7200, claims=7200),
+        lambda right: writes.late(right, shown_after=29, settle=30),
+    ],
+    ids=["keyed", "findable"],
+)
+def test_a_declaration_that_just_holds_passes(rule: str, make: Make, right: Right, judge):
+    judge(rule, make(right))
+
+
+class TestShippedConnectors:
+    """What they declare holds against their simulators just as it is declared, and no longer when it claims more."""
+
+    RULES = ("a_write_repeated_acts_once", "a_lost_answer_is_settled")
+
+    @pytest.fixture
+    def desk(self) -> Iterator[Lab]:
+        with simulated("zendesk", test_zendesk.COMPANY, options={"limits": None}) as account:
+            settings = {"url": account.url, "client_id": "cxbridge", "client_secret": "sandbox-secret"}
+            trials = [one for one in test_zendesk.TRIALS if one.action == "ticket.ensure"]
+            yield Lab(
+                connector=Zendesk,
+                settings=settings,
+                trials=trials,
+                effects=account.effects,
+                clock=account.clock,
+                lag=61,
+            )
+
+    def tracker(self, lag: float) -> AbstractContextManager[Any]:
+        options = {"limits": None, "issue_writes": None, "search_lag": lag}
+        return simulated("jira", test_jira.COMPANY, options=options)
+
+    def creating(self, site: Any, settle: int) -> Lab:
+        made = test_jira.lab_of(site, email="bridge@example.test", api_token="sandbox-token")
+        trials = [one for one in test_jira.TRIALS if one.action == "issue.ensure"]
+        return replace(made, settings={**made.settings, "settle": settle}, trials=trials)
+
+    def test_a_ticket_key_is_good_for_the_two_hours_that_are_declared(self, desk: Lab, judge):
+        judge("a_write_repeated_acts_once", desk)
+
+    def test_a_ticket_key_is_not_good_for_twice_and_a_half_of_that(
+        self, desk: Lab, judge, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("cxbridge.plugins.zendesk.actions.KEY_WINDOW", 18_000.0)
+        with pytest.raises(pytest.fail.Exception, match="happened again 8820 seconds later, under the same key"):
+            judge("a_write_repeated_acts_once", desk)
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_an_issue_is_found_when_the_search_shows_it_just_within_settle(self, rule: str, judge):
+        with self.tracker(lag=119) as site:
+            judge(rule, self.creating(site, settle=120))
+
+    def test_a_search_that_lags_longer_than_settle_breaks_the_declaration(self, judge):
+        with self.tracker(lag=121) as site, pytest.raises(pytest.fail.Exception, match="find does not find it"):
+            judge("a_write_repeated_acts_once", self.creating(site, settle=120))
+
+    def test_the_second_look_makes_up_for_a_search_that_lags_up_to_twice_settle(self, judge):
+        with self.tracker(lag=239) as site:
+            judge("a_lost_answer_is_settled", self.creating(site, settle=120))
+
+    def test_a_search_that_lags_longer_than_both_looks_doubles_an_issue_and_is_caught(self, judge):
+        with self.tracker(lag=241) as site, pytest.raises(pytest.fail.Exception, match="happened 2 times"):
+            judge("a_lost_answer_is_settled", self.creating(site, settle=120))
 
 
 class TestWaivers:

@@ -9,7 +9,7 @@ import pytest
 
 from cxbridge.core import connector as cx
 from cxbridge.plugins.slack import Slack
-from cxbridge.testing import ConnectorContract, Lab, Simulated, Trial, simulated
+from cxbridge.testing import ConnectorContract, Lab, Simulated, Trial, line, simulated
 from cxbridge.testing.rules.checking import CheckRules
 from cxbridge.testing.rules.writes import WriteRules
 
@@ -91,6 +91,26 @@ def site() -> Iterator[Simulated]:
 def small_site() -> Iterator[Simulated]:
     with simulated("slack", COMPANY, options={"limits": None, "history_items": 2, "empty_page": True}) as started:
         yield started
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_lost_message_is_found_with_one_request_however_much_was_written_since(known: bool) -> None:
+    """Apps that are sold get fifteen messages a minute: whoever had to read all of them would never come to an end."""
+    with simulated("slack", COMPANY, options={"limits": None, "history_items": 15}) as site:
+        lab = replace(lab_of(site), page_size={})
+        [tried] = [one for one in lab.tried() if one.trial.label == "by alias"]
+        sent = lab.clock.now()
+        call = replace(lab.call(tried), since=sent, sent=sent if known else None)
+        with lab.line.broken(line.loses_answer, which=line.is_write, times=1), pytest.raises(cx.Retryable):
+            lab.perform(tried.action, call)
+        lab.clock.advance(300)
+        for _ in range(40):
+            changed(site, "messages")
+        asked = len(lab.line.sent)
+        assert lab.find(tried.action, call) is not None
+        histories = [one for one in lab.line.sent[asked:] if one.url.path.endswith("conversations.history")]
+        assert len(histories) == (1 if known else 3)
+        lab.close()
 
 
 def lab_of(site: Simulated) -> Lab:

@@ -60,11 +60,11 @@ def resolve(rules: Rules, client: cx.Client, to: str) -> Place:
 
 
 def candidates(rules: Rules, client: cx.Client, to: str) -> Iterator[str]:
-    """Give the ids of the channels where an earlier message to that address may stand."""
+    """Give the ids of the channels where an earlier message to that address may stand, able to be read where that can be."""
     name = to.strip()
     user = _user(client, name)
     if "@" not in name and user is None:
-        yield _channel(rules, client, name).id
+        yield _readable(rules, client, _channel(rules, client, name))
         return
     if user is not None:
         for rows in streams.listed_channels(client, "im"):
@@ -77,7 +77,14 @@ def candidates(rules: Rules, client: cx.Client, to: str) -> Iterator[str]:
                     yield channel.id
     # Whoever was not found then, or is not found now, had the message sent to the default channel.
     if rules.default is not None and "@" in name:
-        yield _channel(rules, client, rules.default).id
+        yield _readable(rules, client, _channel(rules, client, rules.default))
+
+
+def _readable(rules: Rules, client: cx.Client, channel: wire.Channel) -> str:
+    """See that a channel's history can be read: whoever was interrupted before the app had joined would never know otherwise."""
+    if rules.join and not (channel.is_member or channel.is_im or channel.is_private or channel.is_archived):
+        enter(rules, client, channel.id, f"#{channel.name}" if channel.name else channel.id)
+    return channel.id
 
 
 def _person(rules: Rules, client: cx.Client, name: str) -> Place | None:

@@ -15,6 +15,9 @@ from cxbridge.plugins.slack.places import Rules
 
 # By how much our clock may be ahead of the vendor's where that is not known yet.
 _BEFORE: Final = timedelta(minutes=10)
+# How long after it was sent a message may have been posted. What others wrote later is not gone through: where a history gives
+# fifteen messages a minute, as to apps that are sold, the end of a busy channel's would never be come to.
+_AFTER: Final = timedelta(minutes=2)
 
 
 def notify(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
@@ -57,7 +60,8 @@ def find_sent(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt | No
     if not isinstance(inputs, cx.Notify | cx.Ask):
         raise cx.PluginError("slack", f"expected Notify or Ask, was handed {type(inputs).__name__}")
     for channel in dict.fromkeys(places.candidates(rules, client, inputs.to)):
-        rows = _rows(client, "conversations.history", channel=channel, oldest=_since(rules, client, call))
+        between = {"oldest": _since(rules, client, call), "latest": _until(client, call)}
+        rows = _rows(client, "conversations.history", channel=channel, **between)
         if (found := _marked(rules, rows, channel, call.marker)) is not None:
             return found
     return None
@@ -141,6 +145,14 @@ def _since(rules: Rules, client: cx.Client, call: cx.Call) -> str:
     if call.since is None:
         return mapping.stamp(there - timedelta(seconds=rules.search_back))
     return mapping.stamp(call.since + (there - client.now) - _BEFORE)
+
+
+def _until(client: cx.Client, call: cx.Call) -> str | None:
+    """Say up to when to look, by the vendor's clock; before it told its time, by ours, and then not closely."""
+    if call.sent is None:
+        return None
+    skew = client.skew
+    return mapping.stamp(call.sent + (_BEFORE if skew is None else skew + _AFTER))
 
 
 def _thread(call: cx.Call) -> tuple[str, str]:

@@ -119,8 +119,9 @@ class WriteRules(Ruled):
                 remedy = "let the lab's vendor count what really changed: Lab(effects=…)"
                 yield Finding(tried.name, "cannot be judged: the vendor may take a repetition and do nothing", remedy)
                 return
-            call = lab.call(tried)
-            receipt = lab.perform(tried.action, call)
+            call, sent = lab.call(tried), line.Keeps()
+            with lab.line.broken(sent, which=line.is_write):
+                receipt = lab.perform(tried.action, call)
             done = lab.done()
             if isinstance(tried.action.effect, Idempotent | Keyed):
                 again = lab.perform(tried.action, call)
@@ -136,6 +137,8 @@ class WriteRules(Ruled):
                     yield Finding(tried.name, "was done, and find does not find it", remedy)
                 else:
                     yield from _same_place(tried, receipt, found, "found")
+            if isinstance(tried.action.effect, Keyed) and sent.request is not None:
+                yield from _key_is_kept(lab, tried, call, sent)
 
         yield from each(trials_of(lab), inspect)
 
@@ -265,6 +268,31 @@ def _in_doubt(tried: Tried, error: Exception | None) -> Iterator[Finding]:
     if settled and error is not None:
         remedy = "let the client's Retryable through, with sent as it is"
         yield Finding(tried.name, f"told a write without an answer as {name_error(error)}", remedy)
+
+
+def _key_is_kept(lab: Lab, tried: Tried, call: Call, sent: line.Keeps) -> Iterator[Finding]:
+    """See that the vendor drops the very request as long as the engine sends it again, and that find goes on from there.
+
+    `perform` may look before it writes, which would hide a key that nobody heeds.
+    """
+    effect: Any = tried.action.effect
+    # The engine sends again inside half the window: this is the last moment.
+    last, rest = 0.49 * effect.window, 0.51 * effect.window
+    lab.clock.advance(max(0.0, last - effect.settle))
+    asked, done = line.Keeps(), lab.done()
+    with lab.line.broken(asked):
+        lab.find(tried.action, call)
+    status = sent.again(lab.line, asked)
+    if lab.done() != done:
+        remedy = "declare the window for which the vendor remembers a key, or Findable where it heeds none"
+        yield Finding(tried.name, f"happened again {last:g} seconds later, under the same key", remedy)
+    elif status in (401, 403, 429):
+        remedy = "let the lab's vendor take it: without limits, with a credential that stays good"
+        yield Finding(tried.name, f"cannot be judged: the same request was answered with {status}", remedy)
+    lab.clock.advance(rest)
+    if lab.find(tried.action, call) is None:
+        remedy = "look for call.marker where it stays, not only as long as the key is good"
+        yield Finding(tried.name, "is not found any more when its key is over", remedy)
 
 
 def _settled(lab: Lab, tried: Tried, call: Call) -> Iterator[Finding]:

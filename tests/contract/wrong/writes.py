@@ -1,7 +1,10 @@
 """Connectors whose actions write wrongly, or tell wrongly what they wrote."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
+
+import httpx
 
 from cxbridge.core import connector as cx
 from cxbridge.testing import Lab
@@ -53,6 +56,105 @@ def calls_itself_idempotent(right: Right) -> Lab:
     lab = right.with_action(effect=cx.Idempotent())
     lab.effects = lambda: len(right.fake.rows["/replies"])
     return lab
+
+
+def keyed(right: Right, *, remembers: float, claims: float, lasting: bool = True) -> Lab:
+    """A vendor that drops what comes under a key that it has, for so many seconds, and a connector that claims it does."""
+    known: dict[str, tuple[datetime, httpx.Response]] = {}
+    lab: Lab
+
+    def vendor(request: httpx.Request) -> httpx.Response:
+        key = request.headers.get("idempotency-key")
+        if key in known and (lab.clock.now() - known[key][0]).total_seconds() < remembers:
+            return httpx.Response(200, content=known[key][1].content)
+        answer: httpx.Response = right.fake(request)
+        if key is not None:
+            known[key] = (lab.clock.now(), answer)
+        return answer
+
+    def perform(client: cx.Client, call: cx.Call) -> Any:
+        assert isinstance(call.inputs, cx.AddComment)
+        # It looks first, as a careful connector does, so that only the vendor can tell whether the key counts.
+        found = find(client, call)
+        if found is not None:
+            return found
+        body = {"text": call.inputs.body, "public": False, "reference": call.marker}
+        reply = client.post(f"/scores/{call.target}/replies", body, headers={"Idempotency-Key": call.marker})
+        return right.pulse.receipt(reply.decode(right.pulse.Reply))
+
+    def find(client: cx.Client, call: cx.Call) -> Any:
+        if not lasting and (lab.clock.now() - known[call.marker][0]).total_seconds() >= remembers:
+            return None
+        return right.pulse.find_reply(client, call)
+
+    lab = right.with_action(perform=perform, find=find, effect=cx.Keyed(claims, settle=1))
+    lab = replace(lab, vendor=vendor, effects=lambda: len(right.fake.rows["/replies"]))
+    return lab
+
+
+@breaks("a_write_repeated_acts_once")
+def sends_a_key_that_the_vendor_does_not_heed(right: Right) -> Lab:
+    return keyed(right, remembers=0, claims=7200)
+
+
+@breaks("a_write_repeated_acts_once")
+def claims_a_key_for_longer_than_it_is_good(right: Right) -> Lab:
+    return keyed(right, remembers=3000, claims=7200)
+
+
+@breaks("a_write_repeated_acts_once")
+def finds_only_as_long_as_the_key_is_good(right: Right) -> Lab:
+    return keyed(right, remembers=7200, claims=7200, lasting=False)
+
+
+def late(right: Right, *, shown_after: float, settle: float) -> Lab:
+    """A vendor whose search shows a write late, and a connector that says how late."""
+    written: dict[str, datetime] = {}
+    lab: Lab
+
+    def perform(client: cx.Client, call: cx.Call) -> Any:
+        found = find(client, call)
+        if found is not None:
+            return found
+        written.setdefault(call.marker, lab.clock.now())
+        return right.pulse.reply(client, call)
+
+    def find(client: cx.Client, call: cx.Call) -> Any:
+        found = right.pulse.find_reply(client, call)
+        at = written.get(call.marker)
+        return found if at is not None and (lab.clock.now() - at).total_seconds() >= shown_after else None
+
+    lab = right.with_action(perform=perform, find=find, effect=cx.Findable(settle))
+    return lab
+
+
+@breaks("a_write_repeated_acts_once")
+def settles_sooner_than_its_vendor(right: Right) -> Lab:
+    return late(right, shown_after=31, settle=30)
+
+
+@breaks("a_lost_answer_is_settled")
+def settles_much_sooner_than_its_vendor(right: Right) -> Lab:
+    # A second look, another `settle` later, comes too soon as well.
+    return late(right, shown_after=61, settle=30)
+
+
+@breaks("a_lost_answer_is_settled")
+def calls_itself_idempotent_and_says_it_twice(right: Right) -> Lab:
+    lab = right.with_action(effect=cx.Idempotent())
+    lab.effects = lambda: len(right.fake.rows["/replies"])
+    return lab
+
+
+@breaks("a_lost_answer_is_settled")
+def calls_itself_blind_and_repeats_by_itself(right: Right) -> Lab:
+    def perform(client: cx.Client, call: cx.Call) -> Any:
+        try:
+            return right.pulse.reply(client, call)
+        except cx.Retryable:
+            return right.pulse.reply(client, call)
+
+    return right.with_action(perform=perform, find=None, effect=cx.Blind())
 
 
 @breaks("a_write_repeated_acts_once")

@@ -75,8 +75,14 @@ class Desk:
         return [(one.url.path.rpartition("/")[2], msgspec.json.decode(one.content)) for one in made]
 
 
-def call(inputs: cx.Inputs, target: str | None = None, base: Any = None, since: datetime | None = None) -> cx.Call:
-    return cx.Call(inputs=inputs, marker=MARKER, target=target, base=base, since=since)
+def call(
+    inputs: cx.Inputs,
+    target: str | None = None,
+    base: Any = None,
+    since: datetime | None = None,
+    sent: datetime | None = None,
+) -> cx.Call:
+    return cx.Call(inputs=inputs, marker=MARKER, target=target, base=base, since=since, sent=sent)
 
 
 def settings(**changed: Any) -> Slack:

@@ -227,6 +227,18 @@ def test_a_clock_of_ours_that_is_wrong_does_not_hide_the_message(desk: Desk, clo
     assert history.calls[0].request.url.params["oldest"] == stamp(600)
 
 
+def test_what_was_written_long_after_it_was_sent_is_not_gone_through(desk: Desk, clock: ManualClock) -> None:
+    """Our clock is an hour ahead of Slack's, by which its stamps are made."""
+    clock.advance(3600)
+    sent = clock.now()
+    clock.advance(1800)
+    desk.plays("conversations.info", {"channel": channel()})
+    history = desk.plays("conversations.history", {"messages": []})
+    assert desk.find("message.notify_once", NOTE, since=sent, sent=sent) is None
+    asked = history.calls[0].request.url.params
+    assert float(asked["latest"]) - float(asked["oldest"]) == 12 * 60
+
+
 def test_without_a_time_it_is_looked_for_as_far_back_as_the_settings_say(connect: Callable[..., Desk]) -> None:
     desk = connect(search_back="1h")
     desk.plays("conversations.info", {"channel": channel()})
