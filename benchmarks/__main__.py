@@ -1,17 +1,19 @@
-"""`python -m benchmarks [all|pull|plan|expressions|sentiment] …`: what is measured, in turn; options go to the one named."""
+"""`python -m benchmarks [all|pull|plan|…] …`: what is measured, in turn; options go to the one named."""
 
 import sys
 from collections.abc import Callable
 from importlib import import_module
 
 PARTS = ("pull", "plan", "expressions", "sentiment")
+# These take long, and are run when they are named.
+LONG = ("workers", "ready")
 
 
 def main() -> None:
     """Run what was asked for, or everything."""
     name, *words = sys.argv[1:] or ["all"]
-    if name not in (*PARTS, "all") or (name == "all" and words):
-        raise SystemExit(f"usage: python -m benchmarks [all | {' | '.join(PARTS)}] [options of that one]")
+    if name not in (*PARTS, *LONG, "all") or (name == "all" and words):
+        raise SystemExit(f"usage: python -m benchmarks [all | {' | '.join((*PARTS, *LONG))}] [options of that one]")
     for part in PARTS if name == "all" else (name,):
         print(f"== {part}", flush=True)
         run: Callable[..., None] = import_module(f"benchmarks.{part}").main

@@ -221,9 +221,9 @@ def test_every_command_and_option_is_in_the_table() -> None:
 
 def test_shared_options_are_where_the_page_says() -> None:
     without = {name for name, one in TREE.items() if "--config" not in options_of(one)}
-    assert without == {("init",), ("demo",), ("sandbox",), ("recipes", "schema")}
+    assert without == {("init",), ("demo",), ("sandbox",), ("recipes", "schema"), ("db", "move")}
     prose = page("docs/operating.md").prose
-    assert "All but `init`, `demo`, `sandbox` and `recipes schema` take `--config FILE` (`-c`)" in prose
+    assert "All but `init`, `demo`, `sandbox`, `recipes schema` and `db move` take `--config FILE` (`-c`)" in prose
 
 
 def test_exit_codes() -> None:

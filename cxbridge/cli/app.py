@@ -8,10 +8,14 @@ from typer.exceptions import TyperException
 
 from cxbridge.cli import (
     approvals,
+    audit,
+    backup,
     connections,
     daemon,
+    db,
     dead,
     demo,
+    doctor,
     figures,
     history,
     identity,
@@ -74,12 +78,17 @@ def build() -> typer.Typer:
     app.command("why")(history.why)
     app.command("why-not")(history.why_not)
     app.command("figures")(figures.figures)
+    app.command("doctor")(doctor.doctor)
+    app.command("restore")(backup.restore)
+    app.add_typer(backup.app, name="backup")
+    app.add_typer(db.app, name="db")
     app.add_typer(connections.app, name="connections")
     app.add_typer(recipes.app, name="recipes")
     app.add_typer(runs.app, name="runs")
     app.add_typer(dead.app, name="dead")
     app.add_typer(approvals.app, name="approvals")
     app.add_typer(identity.app, name="identity")
+    app.add_typer(audit.app, name="audit")
     return app
 
 

@@ -1,6 +1,5 @@
 """`approvals`: what recipes ask people, and answering it here; an answer counts as one given in a chat does."""
 
-import getpass
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -119,7 +118,7 @@ def answer(
 
     if choice not in ("approve", "reject"):
         raise UsageError(f"{choice!r} is no answer", "say approve or reject")
-    name = who.strip() or getpass.getuser()
+    name = who.strip() or opening.who()
     with opening.bridge(config, database, read_only=True) as bridge:
         with bridge.store.write() as tx:
             found = _found(tx, approval)

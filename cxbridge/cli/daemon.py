@@ -73,7 +73,7 @@ class Service:
         from cxbridge.core.engine.daemon import Daemon
 
         log = structlog.get_logger("cxbridge")
-        with Bridge(configuration) as bridge, bridge.store.alone("run"):
+        with Bridge(configuration) as bridge, _alone(bridge):
             daemon = Daemon(bridge, watcher(log))
             daemon.start()
             try:
@@ -83,6 +83,7 @@ class Service:
                         "run.started",
                         connections=sorted(bridge.connections),
                         recipes=[one.id for one in bridge.library.recipes],
+                        **({"worker": bridge.worker} if bridge.worker else {}),
                     )
                     while True:
                         self._wake.wait()
@@ -124,6 +125,11 @@ class Service:
         self._wake.set()
 
 
+def _alone(bridge: "Bridge") -> AbstractContextManager[object]:
+    """Be the only daemon on SQLite; on PostgreSQL any number share the work."""
+    return nullcontext() if bridge.worker else bridge.store.alone("run")
+
+
 def _receiver(bridge: "Bridge", daemon: "Daemon") -> AbstractContextManager[object]:
     """Give what takes webhooks in, where the settings name a port for it."""
     if not bridge.configuration.settings.webhooks.listen:
@@ -131,7 +137,7 @@ def _receiver(bridge: "Bridge", daemon: "Daemon") -> AbstractContextManager[obje
     # The web server is loaded only where one is wanted.
     from cxbridge.console.receiver import Receiver
 
-    return Receiver(bridge, daemon.nudge)
+    return Receiver(bridge, daemon.nudge, daemon.remember)
 
 
 def watcher(log: Any) -> "Watcher":

@@ -179,7 +179,7 @@ def split(
     with opening.bridge(config, database, read_only=True) as bridge:
         decisions = _decisions(bridge)
         ref = resolve(bridge, one)
-        made = decisions.split_off(ref, by or _who())
+        made = decisions.split_off(ref, by or opening.who())
         _tell(output, bridge, made, [ref])
 
 
@@ -243,7 +243,7 @@ def _decide(what: str, one: str, other: str, by: str, config: Any, database: str
     with opening.bridge(config, database, read_only=True) as bridge:
         decisions = _decisions(bridge)
         refs = [resolve(bridge, one), resolve(bridge, other)]
-        made = getattr(decisions, what)(refs[0], refs[1], by or _who())
+        made = getattr(decisions, what)(refs[0], refs[1], by or opening.who())
         _tell(output, bridge, [made], refs)
 
 
@@ -253,16 +253,6 @@ def _decisions(bridge: "Bridge") -> "Decisions":
     # What was pulled since is matched first, so that a decision is about things as they are.
     bridge.identifier.run()
     return Decisions(bridge.identifier)
-
-
-def _who() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        # A process without a user, as in some containers.
-        return "unknown"
 
 
 def _tell(output: Output, bridge: "Bridge", made: "Iterable[Match]", refs: "list[Ref]") -> None:

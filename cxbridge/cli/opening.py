@@ -48,5 +48,16 @@ def broken(opened: "Bridge") -> Iterator[str]:
         yield str(plugin)
 
 
+def who() -> str:
+    """Give the name of whoever is logged in here, for what a person decides."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A process without a user, as in some containers.
+        return "unknown"
+
+
 def _first(text: str) -> str:
     return text.splitlines()[0] if text else text

@@ -179,7 +179,7 @@ def resume(
     output = Output()
     with opening.bridge(config, database, read_only=True) as bridge:
         recipe = bridge.recipe(name)
-        if not resume_recipe(bridge.store, recipe, allow, bridge.clock.now()):
+        if not resume_recipe(bridge.store, recipe, allow, bridge.clock.now(), opening.who()):
             raise CommandError(f"{name} is not stopped; nothing was changed", "see all with: cxbridge recipes list")
     output.line(f"{name} goes on" + (f", for {allow} runs beyond its limit" if allow else ""))
 

@@ -93,10 +93,11 @@ def push(
 ) -> None:
     """Perform the deliveries that are due; exits with 3 if one became a dead letter. Never beside a running daemon."""
     output = Output(json)
-    with opening.bridge(config, database) as bridge, bridge.store.alone("push"):
+    with opening.bridge(config, database) as bridge:
         names = [bridge.connection(connection).name] if connection else list(bridge.connections)
-        bridge.pusher.recover(names)
-        done = _push_all(bridge, names)
+        with bridge.holding(names, "push"):
+            bridge.pusher.recover(names)
+            done = _push_all(bridge, names)
     rows = [
         {
             "connection": name,
@@ -128,14 +129,10 @@ def _push_all(bridge: "Bridge", names: list[str]) -> "dict[str, Pushed]":
         for name in names:
             one = bridge.push(name)
             moving = moving or bool(one.settled)
-            known = total.setdefault(name, one)
-            if known is not one:
-                known.confirmed += one.confirmed
-                known.adopted += one.adopted
-                known.retried += one.retried
-                known.unknown += one.unknown
-                known.dead += one.dead
-                known.paused, known.next_at = one.paused, one.next_at
+            if name in total:
+                total[name].add(one)
+            else:
+                total[name] = one
     return total
 
 

@@ -29,12 +29,23 @@ class _Put:
 
 
 class Intake:
-    """One thread that writes for all. `on_stored` is called after each commit that brought something new."""
+    """One thread that writes for all.
 
-    def __init__(self, store: Store, clock: Clock, on_stored: Callable[[], None]) -> None:
+    `on_storing` is called inside each commit that brings something new, `on_stored` after it, both with the connections that it
+    came for.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        on_stored: Callable[[set[str]], None],
+        on_storing: Callable[[Tx, set[str]], None] = lambda _tx, _connections: None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._on_stored = on_stored
+        self._on_storing = on_storing
         self._line: queue.SimpleQueue[_Put | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._refused: Counter[str] = Counter()
@@ -96,6 +107,9 @@ class Intake:
             with self._store.write() as tx:
                 new = inbox.add(tx, [put.arrival for put in batch])
                 self._count(tx, batch, new)
+                fresh = {put.arrival.connection for put, is_new in zip(batch, new, strict=True) if is_new}
+                if fresh:
+                    self._on_storing(tx, fresh)
         except StoreError as error:
             _log.error("webhooks.not_stored", deliveries=len(batch), error=str(error))
             for put in batch:
@@ -111,8 +125,8 @@ class Intake:
             return
         for put, is_new in zip(batch, new, strict=True):
             put.answer.set_result(is_new)
-        if any(new):
-            self._on_stored()
+        if fresh:
+            self._on_stored(fresh)
 
     def _count(self, tx: Tx, batch: list[_Put], new: list[bool]) -> None:
         now = self._clock.now()

@@ -1,6 +1,6 @@
 """Puts together what takes webhooks in, beside a running daemon: endpoints, intake and port; does none of it itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Self
 
 import structlog
@@ -11,23 +11,38 @@ from cxbridge.console.intake import Intake
 from cxbridge.console.listener import Listener
 from cxbridge.core.config.settings import host_and_port
 from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.store import state
+from cxbridge.core.store import Tx, state
 
 _log = structlog.get_logger("cxbridge")
 
 
 class Receiver:
-    """Takes the webhooks of all connections of a bridge; `nudge` is told of the job that works them off.
+    """Takes the webhooks of all connections of a bridge, and tells `nudge` of the jobs that work them off.
+
+    `remember` is told of them in the commit that stores what came.
 
     Start it after the daemon and stop it before: what is stored while no daemon runs is taken up by the next one.
     """
 
-    def __init__(self, bridge: Bridge, nudge: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        nudge: Callable[[str], None],
+        remember: Callable[[Tx, Iterable[str]], None] = lambda _tx, _jobs: None,
+    ) -> None:
         settings = bridge.configuration.settings.webhooks
         with bridge.store.read() as tx:
             self.endpoints = Endpoints(bridge.connections, state.instance_key(tx))
-        self._intake = Intake(bridge.store, bridge.clock, lambda: nudge("inbox"))
-        door = Door(self.endpoints, self._intake, bridge.store, bridge.clock, settings.patience)
+
+        def on_storing(tx: Tx, connections: set[str]) -> None:
+            remember(tx, {f"inbox:{connection}" for connection in connections})
+
+        def on_stored(connections: set[str]) -> None:
+            for connection in sorted(connections):
+                nudge(f"inbox:{connection}")
+
+        self._intake = Intake(bridge.store, bridge.clock, on_stored, on_storing)
+        door = Door(self.endpoints, self._intake, bridge.store, bridge.clock, settings.patience, bridge.watchdog)
         host, port = host_and_port(settings.listen)
         self._listener = Listener(door.app(), host, port, settings.patience.total_seconds())
         self.address = ""

@@ -252,7 +252,8 @@ class Call:
 
     `marker` is stable over restarts, unguessable and holds no personal data: plant it where it can be found again.
     `base` is the canonical entity as it was when the write was decided, if the store has it. `since` is when the write was first
-    under way at the earliest (UTC), where that is known: an unanswered one need not be looked for further back.
+    under way at the earliest (UTC), where that is known: an unanswered one need not be looked for further back. `sent` is when it
+    was last sent, where that is known: it did not happen long after that.
     """
 
     inputs: Inputs
@@ -260,6 +261,7 @@ class Call:
     target: str | None = None
     base: AnyEntity | None = None
     since: datetime | None = None
+    sent: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

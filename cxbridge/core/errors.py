@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+_LONGEST_LINE = 400
+
 
 class CxbridgeError(Exception):
     """Base of all errors that cxbridge raises on purpose; `exit_code` follows sysexits."""
@@ -36,10 +38,13 @@ class Problem:
         lines = [f"{where}: error {self.code} {self.message}"]
         if self.source and self.line:
             margin = f"{self.line:>5} | "
-            lines.append(f"{margin}{self.source}")
+            # Of a line that no screen holds, what stands around the place.
+            cut = 0 if len(self.source) <= _LONGEST_LINE else max(0, self.column - 1 - _LONGEST_LINE // 2)
+            shown = self.source[cut : cut + _LONGEST_LINE]
+            lines.append(f"{margin}{shown}")
             # Tabs are kept so that the caret stands under its character in every terminal.
-            lead = "".join(c if c == "\t" else " " for c in self.source[: self.column - 1])
-            caret = "^" * max(1, min(self.length, len(self.source) - self.column + 1))
+            lead = "".join(c if c == "\t" else " " for c in shown[: self.column - 1 - cut])
+            caret = "^" * max(1, min(self.length, len(shown) - len(lead)))
             lines.append(f"{' ' * 5} | {lead}{caret}" + (f"  {self.hint}" if self.hint else ""))
         elif self.hint:
             lines.append(f"        {self.hint}")
@@ -149,6 +154,15 @@ class RateLimited(Retryable):
     """The vendor's limit is used up: again at `retry_at`, nothing was done."""
 
     summary = "is over the vendor's limit"
+
+
+class Withheld(Retryable):
+    """We keep the request back ourselves: the vendor is left alone for a while, or another worker speaks to it now.
+
+    This very request was not sent; `sent` tells of earlier tries of the same call. It uses up no try of a delivery.
+    """
+
+    summary = "is kept back"
 
 
 class Unauthorized(VendorError):

@@ -1,13 +1,15 @@
 """`connections`: whose credential it is, what an operator should know, and what is stored of each."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.errors import Unauthorized
-from cxbridge.core.store import state
+from cxbridge.core.errors import Unauthorized, Withheld
+from cxbridge.core.http import BreakerState
+from cxbridge.core.store import KeptBreakers, KeptHolds, breakers, state
 from cxbridge.sandbox.server import Sandbox
 from tests.cli.conftest import Cxbridge, installed
 
@@ -89,3 +91,32 @@ def test_list_counts_what_is_stored(cxbridge: Cxbridge, played: Path) -> None:
     assert streams["tickets"]["caught_up"] is not None
     assert jira["deliveries"]["confirmed"] > 0
     assert "tickets" in cxbridge("connections", "list").out
+
+
+def test_a_vendor_that_is_left_alone_is_shown_and_a_check_ends_it(
+    cxbridge: Cxbridge, vendors: Sandbox, tmp_path: Path
+) -> None:
+    settings = installed(vendors, tmp_path) / "cxbridge.toml"
+    with Bridge(load(settings)) as bridge:
+        now = bridge.clock.now()
+        KeptBreakers(bridge.store).keep(
+            BreakerState("jira", 7, "it answered 503", now - timedelta(minutes=3), now + timedelta(minutes=5))
+        )
+        KeptHolds(bridge.store).keep("zendesk", {"": now + timedelta(minutes=2)}, {})
+        with pytest.raises(Withheld):
+            bridge.pull("jira", "issues")
+    rows = {one["connection"]: one for one in cxbridge("connections", "list", "--json", "-c", str(settings)).data}
+    assert rows["jira"]["state"] == "degraded"
+    assert "7 requests in a row failed (it answered 503)" in rows["jira"]["reason"]
+    assert rows["jira"]["retry_at"] is not None
+    assert rows["zendesk"]["state"] == "on"
+    assert list(rows["zendesk"]["holds"]) == ["all requests"]
+    words = cxbridge("connections", "list", "-c", str(settings)).out
+    assert "jira is degraded: left alone since" in words
+    assert "cxbridge connections check jira" in words
+    assert "zendesk waits until" in words
+    assert cxbridge("connections", "check", "jira", "-c", str(settings)).code == 0
+    with Bridge(load(settings)) as bridge:
+        bridge.pull("jira", "issues")
+        with bridge.store.read() as tx:
+            assert breakers.find(tx) == {}

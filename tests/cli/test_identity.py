@@ -138,3 +138,17 @@ def test_pulling_matches_what_it_brought(cxbridge: Cxbridge, folder: Path) -> No
     assert cxbridge("pull", "zendesk").code == 0
     told = cxbridge("identity", "unmatched", "zendesk", "--kind", "account", "--json").data
     assert told["counts"][0]["records"] >= 24
+
+
+def test_each_decision_is_entered_in_the_audit_chain(cxbridge: Cxbridge, people: Path) -> None:
+    assert cxbridge("identity", "confirm", str(DESK), str(TRACKER), "--by", "mia").code == 0
+    assert cxbridge("identity", "split", str(TRACKER), str(DESK), "--by", "mia").code == 0
+    assert cxbridge("identity", "reject", str(DESK), str(TRACKER), "--by", "leo").code == 0
+    assert cxbridge("identity", "split", "Nordhafen AG", "--by", "leo").code == 0
+    assert cxbridge("identity", "split", str(DESK), str(TRACKER)).code == 65
+    rows = cxbridge("audit", "list", "--json").data[::-1]
+    assert [(one["what"].removeprefix("identity."), one["name"]) for one in rows] == [
+        ("confirmed", "mia"), ("split", "mia"), ("rejected", "leo"), ("split", "leo"),
+    ]  # fmt: skip
+    assert {rows[0]["subject"], *rows[0]["detail"]["others"]} == {str(DESK), str(TRACKER)}
+    assert cxbridge("audit", "verify").code == 0

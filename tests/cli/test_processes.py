@@ -137,7 +137,7 @@ def test_what_is_retried_by_hand_is_taken_up_by_the_daemon(
     vendors.world.faults.add("status", "jira", method="POST", path_regex="/rest/api/3/issue$", times=2, code=400)
     daemon = start("run", cwd=here)
     daemon.until(lambda: len(vendors.world.journal.effects("comment.added", "api")) == 22)
-    assert cxbridge("dead", "retry", "--all", "-c", str(here / "cxbridge.toml")).out.startswith("2 of 2 ")
+    assert cxbridge("dead", "retry", "--all", "--yes", "-c", str(here / "cxbridge.toml")).out.startswith("2 of 2 ")
     daemon.until(lambda: len(vendors.world.journal.effects("comment.added", "api")) == 24)
     assert daemon.end() == 0
 

@@ -25,7 +25,7 @@ def commits() -> list[int]:
 
 @pytest.fixture
 def intake(store: Store, clock: ManualClock, commits: list[int]) -> Iterator[Intake]:
-    made = Intake(store, clock, lambda: commits.append(1))
+    made = Intake(store, clock, lambda _: commits.append(1))
     made.start()
     yield made
     made.stop()
@@ -73,7 +73,7 @@ def test_the_same_event_in_one_commit_is_new_once(store: Store, intake: Intake, 
 def test_stopping_stores_what_is_in_line_and_takes_nothing_more(
     store: Store, clock: ManualClock, commits: list[int]
 ) -> None:
-    made = Intake(store, clock, lambda: commits.append(1))
+    made = Intake(store, clock, lambda _: commits.append(1))
     made.start()
     with store.write():
         answers = [made.put(arrival(number, clock)) for number in range(3)]

@@ -163,7 +163,7 @@ class Five(Scene):
         self.act("POST", "/slack/click", body)
         assert self.world.hooks.settle()
         assert self.world.hooks.sent("slack")[-1].status == 200
-        assert self.bridge.inbox.take().answered == 1
+        assert self.bridge.inbox.take("slack").answered == 1
 
     def quiet(self, cycles: int = 3) -> None:
         """Play on with nothing new from outside: nobody is written to, nothing was done twice."""

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PUSH = ("push.claimed", "push.sent", "push.answered", "push.recorded", "push.settled")
 POINTS = [
     *((f"pull.{name}", number) for name in ("fetched", "stored", "committed") for number in (1, 2, 4)),
+    ("identity.decided", 1),
+    ("identity.committed", 1),
     ("plan.decided", 1),
     ("plan.committed", 1),
     *((name, number) for name in PUSH for number in (1, 2, 3, 4)),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -13,6 +14,7 @@ import pytest
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.daemon import Daemon, Watcher
+from cxbridge.core.engine.jobs import Board
 from cxbridge.core.engine.settle import Pushed
 from cxbridge.core.store import outbox, state
 from cxbridge.sandbox.server import Sandbox
@@ -119,11 +121,11 @@ def test_a_defect_in_a_job_does_not_stop_it_for_ever(
     broken = [True]
     push = Bridge.push
 
-    def once_broken(self: Bridge, connection: str, stop: threading.Event | None = None) -> Pushed:
+    def once_broken(self: Bridge, connection: str, *more: Any) -> Pushed:
         if connection == "jira" and broken:
             broken.clear()
             raise ZeroDivisionError
-        return push(self, connection, stop)
+        return push(self, connection, *more)
 
     monkeypatch.setattr(Bridge, "push", once_broken)
     with daemon(folder):
@@ -137,12 +139,12 @@ def test_an_alarm_is_not_lost_while_the_one_before_it_is_still_answered(
     rung: list[str] = []
     go_on = threading.Event()
 
-    def slow(_: Daemon, job: str) -> None:
+    def slow(_: Board, job: str) -> None:
         if job == "pull:test/alarm":
             rung.append(job)
             go_on.wait(30)
 
-    monkeypatch.setattr(Daemon, "nudge", slow)
+    monkeypatch.setattr(Board, "nudge", slow)
     with daemon(tmp_path) as running:
         try:
             running._later("pull:test/alarm", running.bridge.clock.now())

@@ -101,6 +101,17 @@ def test_without_a_fix_the_agents_are_told_and_the_tickets_stay(stage: Scene, re
     again_without_writing(stage)
 
 
+def test_an_issue_that_is_closed_before_we_saw_it_again_is_told_of_all_the_same(stage: Scene) -> None:
+    stage.ticket(7001)
+    stage.cycle()
+    # No pull has shown us the issue that we made: the engineer was faster.
+    stage.engineer_closes(stage.issues()[0]["key"], "Done")
+    stage.cycle()
+    notes = [one["body"] for one in stage.seen_ticket(7001)["comments"] if "Engineering closed" in one["body"]]
+    assert len(notes) == 1
+    again_without_writing(stage)
+
+
 def test_a_priority_change_travels_by_its_map_and_the_most_pressing_ticket_decides(stage: Scene) -> None:
     three_in_one(stage)
     assert stage.issues()[0]["priority"] == "High"

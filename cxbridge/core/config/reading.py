@@ -11,8 +11,8 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 from cxbridge.core.config.secrets import Secrets, has_password, resolve, tells_a_secret
 from cxbridge.core.config.settings import Settings
 from cxbridge.core.errors import ConfigError, Problem
+from cxbridge.core.toml import LARGEST, Problems, Source, nearest
 from cxbridge.core.toml import Path as TomlPath
-from cxbridge.core.toml import Problems, Source, nearest
 
 _PREFIX = "CXBRIDGE_"
 _STORES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
@@ -49,7 +49,9 @@ def read(path: Path) -> Source:
         ConfigError: when it is not there, is no text, or is no TOML.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            # What is longer than that is refused by its length, whatever follows.
+            text = file.read(4 * LARGEST).decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"there is no {path.name} in {path.parent.resolve()}; make one with: cxbridge init") from None
     except OSError as error:

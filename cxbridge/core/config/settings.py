@@ -98,10 +98,15 @@ class StoreSettings(_Section):
 
 
 class DaemonSettings(_Section):
-    """How often and how wide. `poll` is the shortest time between two pulls of a stream."""
+    """How often and how wide. `poll` is the shortest time between two pulls of a stream.
+
+    `workers` is how many jobs run at once, or, where several workers share a store, how many connections one of them serves at
+    once. `abreast` is how many writes to one connection are under way at once, never two to one entity.
+    """
 
     poll: Annotated[Interval, AfterValidator(_turning)] = timedelta(seconds=60)
     workers: Annotated[int, Field(ge=1, le=64)] = 8
+    abreast: Annotated[int, Field(ge=1, le=16)] = 4
     drain: Interval = timedelta(seconds=25)
 
 

@@ -16,7 +16,7 @@ from cxbridge.core.engine.forms import typed
 from cxbridge.core.engine.pausing import clock_text
 from cxbridge.core.engine.verdicts import counting, token_of, verdict_of
 from cxbridge.core.ledger import ACTIVE_RUNS, Delivery, Ref
-from cxbridge.core.store import Tx, approvals, records, runs
+from cxbridge.core.store import Tx, approvals, audit, records, runs
 from cxbridge.core.store.approvals import Answered, Approval
 
 
@@ -57,10 +57,36 @@ def answered(tx: Tx, connection: str, pressed: Pressed, now: datetime) -> Outcom
     if not missing:
         approval = _judged(approval, now)
     approvals.keep(tx, approval)
+    _enter(tx, approval, answer, now)
     decided = approval.state != "open"
     if missing or decided:
         _rouse(tx, approval, now)
     return Outcome(counts=not missing, decided=decided, told=missing or verdict_of(approval), run=approval.run)
+
+
+def _enter(tx: Tx, approval: Approval, answer: Answered, now: datetime) -> None:
+    """Enter an answer in the audit chain: to which words it was given, and what they came to; neither words nor form."""
+    run = runs.get(tx, approval.run)
+    kind, _, name = answer.who.partition(":")
+    audit.decided(
+        tx,
+        "approval.answered",
+        who=name if kind in ("email", "cli") else answer.who,
+        subject=str(run.subject) if run is not None else approval.run,
+        now=now,
+        run=approval.run,
+        recipe=approval.recipe,
+        version=run.version if run is not None else None,
+        step=approval.step,
+        approval=approval.id,
+        # An approval is one of these words and no others.
+        words=token_of(approval).rpartition(".")[2],
+        choice=answer.choice,
+        counts=not answer.refused,
+        state=approval.state,
+        form=audit.hashed(tx, dict(answer.form)),
+        message=answer.message,
+    )
 
 
 def _judged(approval: Approval, now: datetime) -> Approval:

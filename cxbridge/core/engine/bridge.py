@@ -1,6 +1,9 @@
 """The composition root: puts configuration, store, recipes, connections and the three verbs together; decides nothing itself."""
 
 import gc
+import os
+import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,22 +18,25 @@ from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredT
 from cxbridge.core.engine.identity import Identifier
 from cxbridge.core.engine.inbox import Work
 from cxbridge.core.engine.judging import Judge
+from cxbridge.core.engine.leasing import holding
 from cxbridge.core.engine.plan import Planned, Planner
 from cxbridge.core.engine.pull import OnPage, Pulled, pull, pull_one
 from cxbridge.core.engine.push import Pusher
 from cxbridge.core.engine.rematching import Rematcher
 from cxbridge.core.engine.settle import OnSettled, Pushed
+from cxbridge.core.engine.soundness import Unsound, blaming, identity_of
 from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.engine.surroundings import surroundings
 from cxbridge.core.engine.sweep import Sweeper
 from cxbridge.core.engine.waking import Waker, Woken
+from cxbridge.core.engine.watchdog import Watchdog
 from cxbridge.core.errors import ConfigError, PluginError, RecipeError, Unauthorized
 from cxbridge.core.http import RequestDone, Transport
 from cxbridge.core.ledger import Run
 from cxbridge.core.recipes.load import load_folder, load_text
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.surroundings import Surroundings
-from cxbridge.core.store import KeptQuotas, SealedTokens, Store, keyfile, runs, state
+from cxbridge.core.store import KeptBreakers, KeptHolds, KeptQuotas, SealedTokens, Store, audit, keyfile, runs, state
 
 
 @dataclass(slots=True)
@@ -93,12 +99,21 @@ class Library:
             return None
 
 
+def made_up_name() -> str:
+    """Make up a name for a worker that no other process has: machine, process, and a draw for those in containers."""
+    machine = "".join(
+        letter for letter in socket.gethostname()[:40] if letter.isascii() and (letter.isalnum() or letter in "-.")
+    )
+    return f"{machine}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
 class Bridge:
     """One opened cxbridge: store, connections, recipes and verbs. Close it, or use it in a `with` block.
 
     `read_only` gives clients a transport that refuses every unsafe method. `writing=False` is for looking only: the store is not
     written to, and a daemon beside it is not disturbed. `probe` is told each boundary the engine reaches. `transport_of` gives
-    what a connection's requests go over in place of the network.
+    what a connection's requests go over in place of the network. `worker` names this process among those that share a store on
+    PostgreSQL; without a name one is made up there.
     """
 
     def __init__(
@@ -112,6 +127,7 @@ class Bridge:
         on_request: Callable[[RequestDone], None] | None = None,
         on_settled: OnSettled | None = None,
         transport_of: Callable[[str], Transport | None] = over_the_network,
+        worker: str = "",
     ) -> None:
         # Records come by the thousand and go by themselves: to look for circles among all there is every few hundred of them would
         # cost a tenth of a pull.
@@ -120,6 +136,7 @@ class Bridge:
         self.clock = clock or SystemClock()
         self.read_only = read_only
         self.probe = probe
+        self.watchdog = Watchdog(self.clock)
         self.broken: list[PluginError] = list(configuration.registry.broken)
         self.connections: dict[str, Connection] = {}
         for name, connector in configuration.connections.items():
@@ -129,15 +146,21 @@ class Bridge:
                 self.broken.append(error)
         key = keyfile.load_or_create(configuration.key_file)
         self.store = Store.open(configuration.store_url, clock=self.clock, key=key, writing=writing)
+        # Empty where one process has the store for itself.
+        self.worker = (worker or made_up_name()) if self.store.dialect == "postgresql" else ""
         try:
             self.clients = Clients(
                 self.connections,
                 self.clock,
                 StoredTokens(SealedTokens(self.store, key)),
                 read_only=read_only,
-                on_request=on_request,
+                on_request=self._asked(on_request),
                 transport_of=transport_of,
+                worker=self.worker,
                 quotas=KeptQuotas(self.store),
+                holds=KeptHolds(self.store),
+                breakers=KeptBreakers(self.store),
+                shared=bool(self.worker),
             )
             self.library = Library(
                 configuration, self.connections, self.store, surroundings(configuration, Judge(configuration.registry))
@@ -147,7 +170,7 @@ class Bridge:
                 instance = state.instance_key(tx)
             self.inbox = Work(self.store, self.connections, self.clock)
             self.stepper = Stepper(self.connections, instance, quarantine=configuration.settings.contacts.quarantine)
-            self.identifier = Identifier(self.store, self.clock, configuration.settings.identity)
+            self.identifier = Identifier(self.store, self.clock, configuration.settings.identity, probe)
             self.planner = Planner(
                 self.store, self.stepper, self.clock, self.library.of_run, probe, self.identifier.catch_up
             )
@@ -170,18 +193,35 @@ class Bridge:
         self.clients.close()
         self.store.close()
 
+    def _asked(self, told: Callable[[RequestDone], None] | None) -> Callable[[RequestDone], None]:
+        def asked(done: RequestDone) -> None:
+            self.watchdog.progress(done.connection, request=True)
+            if told is not None:
+                told(done)
+
+        return asked
+
     # -- the verbs -------------------------------------------------------------------------------------------------
 
-    def check(self, name: str) -> Identity:
+    def check(self, name: str, who: str = "unknown") -> Identity:
         """Ask a connection's vendor whether the credential works; a pause for a bad credential ends when it does.
+
+        A vendor that is left alone is asked all the same, and left alone no longer when it answers. `who` is whoever had it
+        checked: that a pause ended is a person's decision.
 
         Raises:
             VendorError: as the connector found it.
         """
         connection = self.connection(name)
-        found = connection.connector.check(self.clients.of(name))
+        self.clients.try_now(name)
+        try:
+            with blaming(connection.connector.name, f"the check of {name}"):
+                found = identity_of(connection.connector.check(self.clients.of(name)))
+        except Unsound as error:
+            raise PluginError(connection.connector.name, f"the check of {name} broke: {error}") from error
         with self.store.write() as tx:
-            state.resume(tx, name)
+            if state.resume(tx, name):
+                audit.decided(tx, "connection.resumed", who=who, subject=f"connection:{name}", now=self.clock.now())
         return found
 
     def pull(
@@ -256,9 +296,21 @@ class Bridge:
         """Move on the runs whose time has come, or whose question was answered."""
         return self.waker.wake()
 
-    def push(self, connection: str, stop: threading.Event | None = None) -> Pushed:
-        """Perform what is due for one connection."""
-        return self.pusher.push(self.connection(connection), self.clients.of(connection), stop)
+    def push(self, connection: str, stop: threading.Event | None = None, abreast: int = 1) -> Pushed:
+        """Perform what is due for one connection, up to so many deliveries at once; those to one entity keep their order."""
+        return self.pusher.push(self.connection(connection), self.clients.of(connection), stop, abreast)
+
+    @contextmanager
+    def holding(self, connections: Sequence[str], who: str) -> Iterator[None]:
+        """Be the one process that speaks to these connections; `who` is named to those who come second.
+
+        Raises:
+            StoreError: another process does.
+        """
+        with holding(self.store, self.clock, connections, who, self.worker) as may_send:
+            if may_send is not None:
+                self.clients.may_send = may_send
+            yield
 
     # -- looking things up -----------------------------------------------------------------------------------------
 

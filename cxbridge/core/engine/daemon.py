@@ -1,20 +1,18 @@
 """The daemon: keeps pull, plan and push going by alarms and nudges, and ends in order; does none of the work itself."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.date import DateTrigger
 
 from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.engine.jobs import Board
+from cxbridge.core.engine.jobs import Embedded, Jobs
 from cxbridge.core.engine.plan import Planned
 from cxbridge.core.engine.pull import Pulled
 from cxbridge.core.engine.settle import Pushed
+from cxbridge.core.engine.workers import Workers
 from cxbridge.core.errors import (
     CxbridgeError,
     PluginError,
@@ -24,8 +22,9 @@ from cxbridge.core.errors import (
     Unauthorized,
     VendorError,
     WireFormat,
+    Withheld,
 )
-from cxbridge.core.store import outbox, runs, state
+from cxbridge.core.store import Tx, outbox, runs, state
 
 _log = structlog.get_logger("cxbridge")
 
@@ -46,57 +45,95 @@ class Watcher:
 
 @dataclass(slots=True)
 class Daemon:
-    """Runs a bridge until told to stop. APScheduler is the alarm clock and keeps nothing: what is due is read from the store."""
+    """Runs a bridge until told to stop: alone on SQLite, as one of any number of workers on PostgreSQL."""
 
     bridge: Bridge
     watcher: Watcher = field(default_factory=Watcher)
     stop: threading.Event = field(default_factory=threading.Event)
-    _board: Board | None = None
-    _alarm: BackgroundScheduler | None = None
+    _jobs: Jobs | None = None
     _broken: set[str] = field(default_factory=set)
 
     def start(self) -> None:
         """Recover what was under way when the last process ended, then set everything going."""
-        recovered = self.bridge.pusher.recover()
-        if recovered:
-            _log.warning("recover.unknown", deliveries=recovered, told="were under way when the last process ended")
         self._tell_broken()
         for broken in self.bridge.broken:
             _log.error("plugin.off", problem=str(broken))
-        self._board = Board(self._run, self.bridge.configuration.settings.daemon.workers)
-        self._board.start()
-        self._alarm = BackgroundScheduler(timezone="UTC")
-        self._alarm.start()
+        watchdog = self.bridge.watchdog
+        settings = self.bridge.configuration.settings.daemon
+        drain = settings.drain.total_seconds()
+        if self.bridge.worker:
+            shared = Workers(
+                self.bridge.store,
+                self.bridge.clock,
+                self._run,
+                worker=self.bridge.worker,
+                slots=settings.workers,
+                drain=drain,
+                on_taken=self._taken,
+                on_left=self._left,
+                on_tick=watchdog.tick,
+            )
+            self.bridge.clients.may_send = shared.may_send
+            self._jobs = shared
+        else:
+            self._recover(None)
+            self.bridge.inbox.close_others()
+            alone = Embedded(self.bridge.clock, self._run, workers=settings.workers, drain=drain, on_tick=watchdog.tick)
+            watchdog.on_slow = lambda slow: alone.relieve(slow.job)
+            self._jobs = alone
         # Who answered in time while nobody listened is heard before anybody's time is found to be up.
         try:
-            self._run("inbox")
-        except Exception:  # noqa: BLE001  # a defect of ours is logged by the board, and stops nothing else
-            self._board.nudge("inbox")
-        self._board.nudge("plan")
-        for connection in self.bridge.connections:
-            self._board.nudge(f"push:{connection}")
-        for connection, stream in self.bridge.streams():
-            self._board.nudge(f"pull:{connection}/{stream}")
+            self.bridge.inbox.hear()
+        except Exception as error:  # noqa: BLE001  # a defect of ours stops nothing else
+            _log.error("job.failed", job="inbox", error=f"{type(error).__name__}: {error}", exc_info=True)
+        self._jobs.start(
+            [
+                "plan",
+                *(f"inbox:{connection}" for connection in self.bridge.connections),
+                *(f"push:{connection}" for connection in self.bridge.connections),
+                *(f"pull:{connection}/{stream}" for connection, stream in self.bridge.streams()),
+            ]
+        )
 
     def nudge(self, job: str) -> None:
-        """Ask for a job now: `pull:CONNECTION/STREAM`, `plan`, `wake`, `push:CONNECTION`."""
-        if self._board is not None:
-            self._board.nudge(job)
+        """Ask for a job now: `pull:CONNECTION/STREAM`, `plan`, `wake`, `push:CONNECTION`, `inbox:CONNECTION`."""
+        if self._jobs is not None:
+            self._jobs.nudge(job)
+
+    def remember(self, tx: Tx, jobs: Iterable[str]) -> None:
+        """Note in a commit what it makes necessary, for whichever worker; nudge it all the same."""
+        if self._jobs is not None:
+            self._jobs.remember(tx, jobs)
 
     def idle(self) -> bool:
         """Whether nothing runs at this moment."""
-        return self._board is None or self._board.idle()
+        return self._jobs is None or self._jobs.idle()
 
     def end(self) -> bool:
         """Begin nothing more, let what is under way end; False when something did not end in time."""
         self.stop.set()
-        if self._alarm is not None:
-            # Emptied first: a scheduler that is stopped between ringing an alarm and forgetting it looks for it in vain, and its
-            # thread ends with a traceback.
-            self._alarm.remove_all_jobs()
-            self._alarm.shutdown(wait=False)
-        drain = self.bridge.configuration.settings.daemon.drain.total_seconds()
-        return self._board is None or self._board.stop(drain)
+        return self._jobs is None or self._jobs.stop()
+
+    # -- owners ----------------------------------------------------------------------------------------------------
+
+    def _recover(self, connections: list[str] | None) -> None:
+        recovered = self.bridge.pusher.recover(connections)
+        if recovered:
+            _log.warning("recover.unknown", deliveries=recovered, told="were under way when the last process ended")
+
+    def _taken(self, owner: str) -> None:
+        """Begin to serve an owner: what another worker left half done is in doubt, and what came in for it is looked at anew."""
+        _, _, connection = owner.partition(":")
+        if connection in self.bridge.connections:
+            self._recover([connection])
+            self.bridge.inbox.drop(connection)
+            self._inbox(connection)
+
+    def _left(self, owner: str) -> None:
+        """Cease to serve an owner: what is known of its limits goes to whoever serves it next."""
+        _, _, connection = owner.partition(":")
+        if connection in self.bridge.connections:
+            self.bridge.clients.close(connection)
 
     @property
     def _poll(self) -> timedelta:
@@ -104,40 +141,51 @@ class Daemon:
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
-    def _run(self, job: str) -> None:
-        if self.stop.is_set():
+    def _run(self, job: str, stop: threading.Event) -> None:
+        if stop.is_set():
             return
+        with self.bridge.watchdog.over(job):
+            self._do(job, stop)
+
+    def _do(self, job: str, stop: threading.Event) -> None:
         kind, _, rest = job.partition(":")
+        connection, _, stream = rest.partition("/")
         try:
             if kind == "pull":
-                self._pull(*rest.split("/", 1))
+                self._pull(connection, stream, stop)
             elif kind == "plan":
                 self._plan()
             elif kind == "wake":
                 self._wake()
             elif kind == "inbox":
-                self._inbox()
+                self._inbox(connection)
             elif kind == "read":
-                self._read(*rest.split("/", 1))
+                self._read(connection, stream, stop)
             else:
-                self._push(rest)
+                self._push(connection, stop)
+            self.bridge.watchdog.worked(job)
+        except Withheld as error:
+            # Nothing failed, and why it is kept back was logged when that began. A person may end it before its time.
+            self._later(job, min(self._retry_at(error), self.bridge.clock.now() + _SOON))
         except CxbridgeError as error:
             self.watcher.failed(job, error)
+            self.bridge.watchdog.failed(job, error)
             level = "warning" if isinstance(error, VendorError) else "error"
             getattr(_log, level)("job.failed", job=job, error=str(error))
             self._later(job, self._retry_at(error))
-        except Exception:
+        except BaseException as error:
+            self.bridge.watchdog.failed(job, error)
             # A defect of ours: the job must come again all the same, or its stream would stand still for ever.
             self._later(job, self.bridge.clock.now() + max(self._poll, timedelta(seconds=5)))
             raise
 
-    def _pull(self, connection: str, stream: str) -> None:
+    def _pull(self, connection: str, stream: str, stop: threading.Event) -> None:
         with self.bridge.store.read() as tx:
             paused = connection in state.pauses(tx)
         if not paused:
             nudged = self.bridge.inbox.begin(connection, stream)
-            pulled = self.bridge.pull(connection, stream, on_page=self._on_page, stop=self.stop)
-            if not self.stop.is_set():
+            pulled = self.bridge.pull(connection, stream, on_page=self._on_page, stop=stop)
+            if not stop.is_set():
                 self.bridge.inbox.pulled(connection, stream, nudged)
             self.watcher.pulled(pulled)
             if pulled.missed:
@@ -150,9 +198,9 @@ class Daemon:
         nudged_at = None if paused else self.bridge.inbox.pull_at(connection, stream)
         self._later(f"pull:{connection}/{stream}", usual if nudged_at is None else min(usual, nudged_at))
 
-    def _inbox(self) -> None:
-        """Begin what webhooks asked for, and forget what is too old to come again."""
-        taken = self.bridge.inbox.take()
+    def _inbox(self, connection: str) -> None:
+        """Begin what webhooks of a connection asked for, and forget what is too old to come again."""
+        taken = self.bridge.inbox.take(connection)
         for job in taken.jobs:
             kind, _, rest = job.partition(":")
             at = self.bridge.inbox.pull_at(*rest.split("/", 1)) if kind == "pull" else None
@@ -163,16 +211,16 @@ class Daemon:
         if taken.answered:
             self.nudge("wake")
         self.bridge.inbox.forget(self.bridge.configuration.settings.webhooks.keep)
-        self._later("inbox", self.bridge.clock.now() + timedelta(hours=1))
+        self._later(f"inbox:{connection}", self.bridge.clock.now() + timedelta(hours=1))
 
-    def _read(self, connection: str, stream: str) -> None:
+    def _read(self, connection: str, stream: str, stop: threading.Event) -> None:
         """Read the entities of a stream that webhooks named."""
         with self.bridge.store.read() as tx:
             paused = connection in state.pauses(tx)
         inbox = self.bridge.inbox
         failed, again = 0, self.bridge.clock.now()
         for key in () if paused else inbox.due(connection, stream):
-            if self.stop.is_set():
+            if stop.is_set():
                 return
             rows = inbox.waits_for(connection, stream, key)
             try:
@@ -183,6 +231,9 @@ class Daemon:
                 inbox.was_read(connection, stream, key, rows)
                 self.nudge(f"pull:{connection}/{stream}")
                 continue
+            except Withheld:
+                again = self.bridge.clock.now() + _SOON
+                break
             except Retryable as error:
                 # It may be this one alone, so that others are not kept waiting; but a vendor that is down is not asked for each.
                 failed, again = failed + 1, max(again, error.retry_at or self.bridge.clock.now() + _SOON)
@@ -206,6 +257,7 @@ class Daemon:
             self._later(f"read:{connection}/{stream}", max(due, least))
 
     def _on_page(self, pulled: Pulled) -> None:
+        self.bridge.watchdog.progress(pulled.connection)
         if pulled.changed:
             self.nudge("plan")
 
@@ -224,7 +276,8 @@ class Daemon:
         self._later("plan", min(due, soon) if due else soon)
 
     def _wake(self) -> None:
-        """Move on the runs whose time has come."""
+        """Move on the runs whose time has come, once what people answered meanwhile is known."""
+        self.bridge.inbox.hear()
         woken = self.bridge.wake()
         for connection in woken.connections:
             self.nudge(f"push:{connection}")
@@ -245,8 +298,8 @@ class Daemon:
         for connection in planned.connections:
             self.nudge(f"push:{connection}")
 
-    def _push(self, connection: str) -> None:
-        pushed = self.bridge.push(connection, self.stop)
+    def _push(self, connection: str, stop: threading.Event) -> None:
+        pushed = self.bridge.push(connection, stop, self.bridge.configuration.settings.daemon.abreast)
         self.watcher.pushed(connection, pushed)
         for other in pushed.connections:
             if other != connection:
@@ -273,21 +326,8 @@ class Daemon:
     # -- alarms ----------------------------------------------------------------------------------------------------
 
     def _later(self, job: str, moment: datetime) -> None:
-        if self._alarm is None or self.stop.is_set():
-            return
-        earliest = self.bridge.clock.now() + timedelta(milliseconds=50)
-        alarm: Any = self._alarm
-        alarm.add_job(
-            self.nudge,
-            DateTrigger(max(moment, earliest)),
-            args=[job],
-            id=job,
-            replace_existing=True,
-            misfire_grace_time=None,
-            # An alarm that rings while the last one of its name is still being answered must not be left out: nothing else would
-            # ever ring for that job again.
-            max_instances=1000,
-        )
+        if self._jobs is not None and not self.stop.is_set():
+            self._jobs.later(job, moment)
 
     def _retry_at(self, error: CxbridgeError) -> datetime:
         now = self.bridge.clock.now()

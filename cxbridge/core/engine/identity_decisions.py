@@ -9,7 +9,7 @@ from cxbridge.core.engine.identity import Identifier
 from cxbridge.core.engine.identity_rules import list_of, pair_of
 from cxbridge.core.errors import CxbridgeError
 from cxbridge.core.ledger import Ref
-from cxbridge.core.store import Tx, identity
+from cxbridge.core.store import Tx, audit, identity
 from cxbridge.core.store.identity import APART, Match, MatchState
 
 
@@ -83,6 +83,7 @@ class Decisions:
             kind = self._kind(tx, ref, others[0])
             made = [self._match(tx, kind, ref, other, "split", who) for other in others]
             self._write(tx, kind, made, cluster)
+            self._enter(tx, "split", ref, others, who)
             return made
 
     # -- one commit ------------------------------------------------------------------------------------------------
@@ -113,7 +114,13 @@ class Decisions:
     ) -> Match:
         match = self._match(tx, kind, one, other, state, who)
         self._write(tx, kind, [match], {*cluster, one, other})
+        self._enter(tx, state, one, [other], who)
         return match
+
+    def _enter(self, tx: Tx, state: MatchState, one: Ref, others: Iterable[Ref], who: str) -> None:
+        told = [str(ref) for ref in others]
+        now = self.identifier.clock.now()
+        audit.decided(tx, f"identity.{state}", who=who, subject=str(one), now=now, others=told)
 
     def _match(self, tx: Tx, kind: str, one: Ref, other: Ref, state: MatchState, who: str) -> Match:
         left, right = pair_of(one, other)

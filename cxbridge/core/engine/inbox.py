@@ -25,6 +25,8 @@ _log = structlog.get_logger("cxbridge")
 
 # How long to wait, in seconds, before a vendor is asked again for an entity that it announced and does not show yet.
 PAUSES = (1, 2, 4, 8, 15, 30)
+# How a stored delivery with an answer in it reads.
+_PRESSED = '"pressed":[{'
 # Webhooks come by the dozen; pulls of one stream that they cause keep this distance.
 APART = timedelta(seconds=5)
 
@@ -70,12 +72,13 @@ class Work:
     _streams: dict[tuple[str, str], _Stream] = field(default_factory=dict)
     # How many streams and entities a row still waits for.
     _left: dict[int, int] = field(default_factory=dict)
-    _taken: int = 0
+    # The last row that was taken up, of each connection.
+    _taken: dict[str, int] = field(default_factory=dict)
     _forgot_at: datetime | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self) -> Taken:
-        """Take up what came in since the last time, oldest first; at the first time, everything that is not done.
+    def take(self, connection: str) -> Taken:
+        """Take up what came in for a connection since the last time, oldest first; at the first time, everything that is not done.
 
         What people answered is handed on at once, in a commit with the row that brought it.
         """
@@ -83,23 +86,52 @@ class Work:
         answered = 0
         while True:
             with self.store.read() as tx:
-                rows = inbox.waiting(tx, self._taken)
+                rows = inbox.waiting(tx, self._taken.get(connection, 0), connection=connection)
             if not rows:
                 return Taken(frozenset(jobs), answered)
             empty = []
             for row in rows:
                 asked = _read(row.announced)
                 if asked.pressed and row.connection in self.connections:
-                    if not self._answer(row, asked):
+                    if not self._answer(row):
                         continue
                     answered += len(asked.pressed)
                 found = self._hold(row, asked.nudges)
                 if not found:
                     empty.append(row.id)
                 jobs |= found
-            self._taken = rows[-1].id
+            self._taken[connection] = rows[-1].id
             if empty:
                 self._done(empty)
+
+    def hear(self) -> int:
+        """Hand on what people answered in any connection, whoever takes up the rest of what came in; gives how much it was."""
+        heard, after = 0, 0
+        while True:
+            with self.store.read() as tx:
+                rows = inbox.saying(tx, _PRESSED, after)
+            if not rows:
+                return heard
+            after = rows[-1].id
+            for row in rows:
+                if row.connection in self.connections and self._answer(row):
+                    heard += 1
+
+    def close_others(self) -> None:
+        """Be done with what came in for connections that are not configured any more: nobody will work it off."""
+        with self.store.read() as tx:
+            others = sorted({row.connection for row in inbox.waiting(tx)} - set(self.connections))
+        for connection in others:
+            self.take(connection)
+
+    def drop(self, connection: str) -> None:
+        """Forget what is under way for a connection: another process may have gone on with it meanwhile."""
+        with self._lock:
+            for place in [one for one in self._streams if one[0] == connection]:
+                held = self._streams.pop(place)
+                for row in held.rows.union(*(one.rows for one in held.entities.values())):
+                    self._left.pop(row, None)
+            self._taken.pop(connection, None)
 
     def forget(self, keep: timedelta) -> int:
         """Remove the memory of events older than that, at most once an hour; gives how many there were."""
@@ -218,10 +250,15 @@ class Work:
                 entity.due, entity.tries = now, 0
         return {f"{'pull' if key is None else 'read'}:{name}/{stream_name}" for name, stream_name, key in found}
 
-    def _answer(self, row: inbox.Waiting, asked: Asked) -> bool:
+    def _answer(self, row: inbox.Waiting) -> bool:
         """Hand on what people answered; False where that failed for now and the row stays open for the next start."""
         try:
             with self.store.write() as tx:
+                # As it is now: somebody else may have heard it meanwhile.
+                held = inbox.get(tx, row.id)
+                asked = Asked() if held is None else _read(held.announced)
+                if not asked.pressed:
+                    return True
                 for pressed in asked.pressed:
                     on_pressed(tx, row.connection, pressed, row.received_at)
                 inbox.keep(tx, row.id, Asked(nudges=asked.nudges))

@@ -2,12 +2,60 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.engine.watchdog import TICK
+from cxbridge.core.store import Tx
 
 _log = structlog.get_logger("cxbridge.jobs")
+
+# Does one job; the event is set when it should come to an end soon, at the next place where it can go on later.
+Handler = Callable[[str, threading.Event], None]
+
+PLANNING = "planning"
+
+
+def owner_of(job: str) -> str:
+    """Name what a job belongs to: the connection it speaks to, or planning."""
+    _, _, rest = job.partition(":")
+    return f"connection:{rest.partition('/')[0]}" if rest else PLANNING
+
+
+class Jobs(Protocol):
+    """Where the daemon's jobs run: in this process alone, or shared by all workers of a store."""
+
+    def start(self, jobs: Iterable[str]) -> None:
+        """Begin to work; `jobs` are to be done at least once."""
+        ...
+
+    def nudge(self, job: str) -> None:
+        """Have a job done soon; asking twice before it begins is asking once."""
+        ...
+
+    def later(self, job: str, at: datetime) -> None:
+        """Have a job done then."""
+        ...
+
+    def remember(self, tx: Tx, jobs: Iterable[str]) -> None:
+        """Note jobs in the commit that made them necessary; they are to be nudged all the same."""
+        ...
+
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing is due at this moment."""
+        ...
+
+    def stop(self) -> bool:
+        """Begin nothing more and wait for what is under way; False when some did not end in time."""
+        ...
 
 
 @dataclass(slots=True)
@@ -21,7 +69,7 @@ class _Job:
 class Board:
     """Takes nudges, runs handlers in worker threads. A nudge for a job under way makes it run once more afterwards.
 
-    `handler(key)` does the work; an exception from it is logged and never ends a worker.
+    `handler(key)` does the work; an exception from it is logged and never ends a worker, not even one that would end a program.
     """
 
     handler: Callable[[str], None]
@@ -29,15 +77,28 @@ class Board:
     _jobs: dict[str, _Job] = field(default_factory=dict)
     _queue: deque[str] = field(default_factory=deque)
     _threads: list[threading.Thread] = field(default_factory=list)
+    # Jobs that do not come to an end, whose place another worker has taken.
+    _relieved: set[str] = field(default_factory=set)
     _stopping: bool = False
     _condition: threading.Condition = field(default_factory=threading.Condition)
 
     def start(self) -> None:
         """Start the workers."""
-        for number in range(self.workers):
-            thread = threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        for _ in range(self.workers):
+            self._add_worker()
+
+    def _add_worker(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"worker-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def relieve(self, key: str) -> None:
+        """Put a worker in the place of the one that a job does not let go; that one ends with its job."""
+        with self._condition:
+            job = self._jobs.get(key)
+            if job is not None and job.running and key not in self._relieved and not self._stopping:
+                self._relieved.add(key)
+                self._add_worker()
 
     def nudge(self, key: str) -> None:
         """Ask for a job to run soon; asking twice before it begins is asking once."""
@@ -73,7 +134,7 @@ class Board:
             # One deadline for all of them: whoever sent the signal counts the seconds from there.
             ended = self._condition.wait_for(lambda: not any(job.running for job in self._jobs.values()), drain)
         if ended:
-            for thread in self._threads:
+            for thread in list(self._threads):
                 thread.join()
         return ended
 
@@ -88,12 +149,90 @@ class Board:
                 job.queued, job.running, job.again = False, True, False
             try:
                 self.handler(key)
-            except Exception as error:  # noqa: BLE001  # one failed job must not take a worker with it
+            except BaseException as error:  # noqa: BLE001  # one failed job must not take a worker with it
                 _log.error("job.failed", job=key, error=f"{type(error).__name__}: {error}", exc_info=True)
             finally:
                 with self._condition:
+                    relieved = key in self._relieved
+                    self._relieved.discard(key)
                     job.running = False
                     if job.again and not self._stopping:
                         job.queued = True
                         self._queue.append(key)
                     self._condition.notify_all()
+                    if relieved:
+                        self._threads.remove(threading.current_thread())
+            if relieved:
+                return
+
+
+class Embedded:
+    """The jobs of one process. APScheduler is the alarm clock and keeps nothing: what is due is read from the store."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        handler: Handler,
+        *,
+        workers: int,
+        drain: float,
+        on_tick: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._clock = clock
+        self._on_tick = on_tick
+        self._drain = drain
+        self._stopping = threading.Event()
+        self._board = Board(lambda job: handler(job, self._stopping), workers)
+        self._alarm = BackgroundScheduler(timezone="UTC")
+
+    def start(self, jobs: Iterable[str]) -> None:
+        """Start the workers and the alarm clock, and have these jobs done."""
+        self._board.start()
+        self._alarm.start()
+        self._on_tick()
+        alarm: Any = self._alarm
+        alarm.add_job(self._on_tick, IntervalTrigger(seconds=TICK), id="tick", misfire_grace_time=None, coalesce=True)
+        for job in jobs:
+            self._board.nudge(job)
+
+    def nudge(self, job: str) -> None:
+        """Have a job done soon."""
+        self._board.nudge(job)
+
+    def later(self, job: str, at: datetime) -> None:
+        """Have a job done then; takes the place of an earlier alarm of the same job."""
+        if self._stopping.is_set():
+            return
+        earliest = self._clock.now() + timedelta(milliseconds=50)
+        alarm: Any = self._alarm
+        alarm.add_job(
+            self._board.nudge,
+            DateTrigger(max(at, earliest)),
+            args=[job],
+            id=job,
+            replace_existing=True,
+            misfire_grace_time=None,
+            # An alarm that rings while the last one of its name is still being answered must not be left out: nothing else would
+            # ever ring for that job again.
+            max_instances=1000,
+        )
+
+    def relieve(self, job: str) -> None:
+        """Have others done although this one does not come to an end."""
+        self._board.relieve(job)
+
+    def remember(self, tx: Tx, jobs: Iterable[str]) -> None:
+        """Do nothing: this process starts with all jobs whenever it starts."""
+
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return self._board.idle()
+
+    def stop(self) -> bool:
+        """Begin nothing more and wait for what is under way."""
+        self._stopping.set()
+        # Emptied first: a scheduler that is stopped between ringing an alarm and forgetting it looks for it in vain, and its
+        # thread ends with a traceback.
+        self._alarm.remove_all_jobs()
+        self._alarm.shutdown(wait=False)
+        return self._board.stop(self._drain)

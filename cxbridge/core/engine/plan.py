@@ -8,23 +8,24 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.engine import failing, guard, reaching
+from cxbridge.core.engine import failing, guard, joining, reaching, restoring
 from cxbridge.core.engine.advancing import Advance, started
 from cxbridge.core.engine.connections import Probe, no_probe
 from cxbridge.core.engine.scope import Scope, Scopes
 from cxbridge.core.engine.steps import Stepper
-from cxbridge.core.engine.subjects import Subject, fires, subjects
+from cxbridge.core.engine.subjects import Subject, fires, is_news, subjects
 from cxbridge.core.engine.syncing import sync_runs
 from cxbridge.core.errors import GuardError
 from cxbridge.core.ledger import Ref, Run
 from cxbridge.core.recipes.decide import in_canary, judge
 from cxbridge.core.recipes.expressions import ExpressionError, Unmapped
 from cxbridge.core.recipes.model import Follow, Recipe, Trigger
-from cxbridge.core.store import Store, Tx, changes, links, outbox, planning, runs, state
+from cxbridge.core.store import Store, Tx, audit, changes, outbox, planning, runs, state
 
 BATCH = 500
 # A run that was caused by a run that was caused by a run …: cut behind this many.
@@ -65,6 +66,8 @@ class Batch:
     tx: Tx
     scopes: Scopes
     result: Planned = field(default_factory=Planned)
+    # Whether what is met now may have been met before, in a time that a restored store knows nothing of.
+    lost: bool = False
     _tallies: dict[tuple[str, str], tuple[int, Ref]] = field(default_factory=dict)
 
     @property
@@ -97,12 +100,10 @@ class Planner:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(self, recipes: Sequence[Recipe], on_batch: Callable[[Planned], None] | None = None) -> Planned:
-        """Plan batch after batch until no change is left.
-
-        A recipe that passes a limit is paused with its reason; the others go on.
-        """
+        """Plan batch after batch until no change is left; a recipe that passes a limit is paused, the others go on."""
         total = Planned()
         with self.lock:
+            restoring.note_caught_up(self.store, self.stepper.connections)
             while True:
                 one = self._batch(recipes)
                 total.add(one)
@@ -132,7 +133,8 @@ class Planner:
         """Give the positions of the recipes that may act, and the lowest of them."""
         held = state.pauses(tx)
         active = [one for one in recipes if one.considered and guard.name(one) not in held]
-        positions = {one.id: planning.position(tx, _position(one)) or 0 for one in active}
+        known = planning.positions(tx, [_position(one) for one in active])
+        positions = {one.id: known.get(_position(one), 0) for one in active}
         return positions, min(positions.values(), default=None)
 
     def _plan_batch(self, tx: Tx, recipes: Sequence[Recipe]) -> Planned:
@@ -150,10 +152,10 @@ class Planner:
         batch.scopes.look_ahead(one.ref for one in found if (one.ref.connection, one.kind) in watched)
         for subject in subjects(tx, found, lambda connection, kind: (connection, kind) in watched):
             batch.result.echoes += subject.echo
+            batch.lost = restoring.from_lost_time(batch.scopes, self.stepper.connections, subject)
             for recipe in group:
                 self._meet(batch, recipe, subject)
-        for recipe in group:
-            planning.set_position(tx, _position(recipe), found[-1].seq if found else ahead)
+        planning.set_positions(tx, [_position(one) for one in group], found[-1].seq if found else ahead)
         batch.write_tallies()
         guard.watch(tx, group, batch.result.runs, batch.now)
         return batch.result
@@ -169,7 +171,7 @@ class Planner:
             batch.tally(recipe, "cut: caused by itself too often", subject.ref)
             return
         for trigger in recipe.triggers:
-            if fires(trigger, subject):
+            if fires(trigger, subject) and (recipe.id not in subject.writers or is_news(trigger, subject)):
                 self.consider(batch, recipe, trigger, subject)
                 break
         for follow in recipe.follows:
@@ -235,6 +237,8 @@ class Planner:
     ) -> None:
         batch.result.matched += 1
         named = f"{once}~{int(batch.now.timestamp())}" if once else f"{key}@{subject.seq}"
+        like = _prefix(recipe) + (f"{once}~" if once else f"{key}@")
+        context = {**context, **restoring.named(batch.scopes, recipe.id, "steps", once or key, like, lost=batch.lost)}
         run = started(recipe, "steps", key, f"{_prefix(recipe)}{named}", subject.ref, batch.now, subject.hops, context)
         if recipe.run.mode == "queue" and runs.active_for(batch.tx, recipe.id, "steps", key):
             run = msgspec.structs.replace(run, state="waiting", reason="queued behind an earlier run of the same key")
@@ -273,21 +277,12 @@ class Planner:
         for value, items in chosen.items():
             # By value it is once for good; else once per change, all items in one run.
             told = f">{value}" if value is not None else f"@{subject.seq}"
-            context = {"noun": noun, "items": items, "event": event}
-            self._begin(
-                batch,
-                recipe,
-                started(
-                    recipe,
-                    f"follow:{follow.id}",
-                    str(subject.ref),
-                    f"{_prefix(recipe)}{subject.ref}{told}",
-                    subject.ref,
-                    batch.now,
-                    subject.hops,
-                    context,
-                ),
-            )
+            part, key, prefix = f"follow:{follow.id}", str(subject.ref), _prefix(recipe)
+            context: dict[str, Any] = {"noun": noun, "items": items, "event": event}
+            if value is None:
+                context |= restoring.named(batch.scopes, recipe.id, part, key, f"{prefix}{key}@", lost=batch.lost)
+            run = started(recipe, part, key, f"{prefix}{key}{told}", subject.ref, batch.now, subject.hops, context)
+            self._begin(batch, recipe, run)
 
     def _chosen(self, batch: Batch, follow: Follow, scope: Scope) -> dict[str | None, list[str]]:
         """Name whom a follow acts on, by the value of `once_per`, or all under None where there is no such rule."""
@@ -334,6 +329,8 @@ class Planner:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def _begin(self, batch: Batch, recipe: Recipe, run: Run) -> None:
+        if batch.lost:
+            run = msgspec.structs.replace(run, context={**run.context, restoring.LOST: True})
         advanced = self._stepper(recipe).advance(batch.scopes, recipe, run)
         if not runs.start(batch.tx, advanced.run):
             return
@@ -348,16 +345,18 @@ class Planner:
         batch.result.runs.append(advanced.run)
         if all(one.state == "shadow" for one in advanced.deliveries) and advanced.deliveries:
             return
-        for link in advanced.links:
-            links.ensure(batch.tx, link)
-            batch.scopes.joined(link)
-        batch.result.deliveries += len(advanced.deliveries)
-        batch.result.connections |= {one.connection for one in advanced.deliveries}
+        joined = joining.keep(self.stepper, batch.scopes, self.recipe_of(advanced.run), advanced)
+        batch.result.deliveries += len(advanced.deliveries) + len(joined)
+        batch.result.connections |= {one.connection for one in (*advanced.deliveries, *joined)}
 
     def _cancel(self, batch: Batch, run: Run) -> None:
         for delivery in outbox.of_run(batch.tx, run.id):
             if delivery.state in ("planned", "retry", "held"):
-                outbox.update(batch.tx, msgspec.structs.replace(delivery, state="cancelled", settled_at=batch.now))
+                gone = msgspec.structs.replace(delivery, state="cancelled", settled_at=batch.now)
+                outbox.update(batch.tx, gone)
+                if delivery.state == "held":
+                    # Nobody will find out any more whether it was done.
+                    audit.wrote(batch.tx, "dropped", gone, batch.now, subject=run.subject)
         ended = msgspec.structs.replace(run, state="cancelled", ended_at=batch.now, wake_at=None)
         runs.save(batch.tx, ended)
         outbox.add(batch.tx, reaching.called_off(self.stepper, batch.scopes, self.recipe_of, ended))

@@ -11,6 +11,7 @@ import msgspec
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Page, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.soundness import Unsound, Walk, blaming, page_of
 from cxbridge.core.errors import CxbridgeError, NotFound, PluginError
 from cxbridge.core.ledger import Checkpoint, Incoming, incoming
 from cxbridge.core.store import Store, Tx, changes, checkpoints, inbox, planning, records
@@ -71,7 +72,7 @@ def pull(
     pages_before = checkpoint.pages if checkpoint else 0
     # The next page is asked for when this one is committed: a crash then costs one page, whatever the moment. Reading ahead would
     # hide little, since vendors allow a handful of export pages a minute.
-    for page in _reading(connection, stream, stream.pages(client, cursor)):
+    for page in _reading(connection, stream, partial(stream.pages, client, cursor)):
         probe("pull.fetched")
         with store.write() as tx:
             now = clock.now()
@@ -126,8 +127,9 @@ def pull_one(
             connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
         )
     try:
-        found = stream.one(client, key)
-        page = None if found is None else _prepare(stream, found)
+        with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
+            found = stream.one(client, key)
+            page = None if found is None else _prepare(stream, found)
     except NotFound:
         return None
     except CxbridgeError:
@@ -221,7 +223,8 @@ class _Prepared:
     refused: Sequence[str]
 
 
-def _prepare(stream: Stream, page: Page) -> _Prepared:
+def _prepare(stream: Stream, given: object) -> _Prepared:
+    page = page_of(given)
     raws: Sequence[bytes | None] = page.raw or [None] * len(page.entities)
     if len(raws) != len(page.entities):
         raise ValueError("a page with raw payloads must carry one for each entity")
@@ -231,13 +234,18 @@ def _prepare(stream: Stream, page: Page) -> _Prepared:
     return _Prepared(items, page.cursor, page.deleted, page.refused)
 
 
-def _reading(connection: Connection, stream: Stream, pages: Iterator[Page]) -> Iterator[_Prepared]:
+def _reading(connection: Connection, stream: Stream, pages: Callable[[], Iterator[Page]]) -> Iterator[_Prepared]:
     """Go through a stream's pages; whatever the connector's code raises by mistake is named as the plugin's."""
-    # Prepared in passing, so that the page itself is gone while the next one is fetched.
-    prepared = map(partial(_prepare, stream), pages)
+    prepared: Iterator[_Prepared] | None = None
+    walk = Walk(connection.name, stream.name)
     while True:
         try:
-            page = next(prepared, None)
+            with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
+                # Prepared in passing, so that the page itself is gone while the next one is fetched.
+                prepared = prepared or map(partial(_prepare, stream), pages())
+                page = next(prepared, None)
+            if page is not None:
+                walk.passes(page.cursor, page.items, page.deleted, page.refused)
         except CxbridgeError:
             raise
         except Exception as error:
@@ -249,6 +257,5 @@ def _reading(connection: Connection, stream: Stream, pages: Iterator[Page]) -> I
 
 
 def _broke(connection: Connection, stream: Stream, error: Exception) -> PluginError:
-    return PluginError(
-        connection.connector.name, f"stream {stream.name} of {connection.name} broke ({type(error).__name__})"
-    )
+    told = f": {error}" if isinstance(error, Unsound) else f" ({type(error).__name__})"
+    return PluginError(connection.connector.name, f"stream {stream.name} of {connection.name} broke{told}")

@@ -6,7 +6,10 @@ sent again.
 """
 
 import threading
+from collections import deque
 from collections.abc import Sequence
+from contextvars import copy_context
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -23,20 +26,23 @@ from cxbridge.core.connector import (
     Keyed,
     Receipt,
 )
-from cxbridge.core.engine import asking, consent, failing, guard, reaching
+from cxbridge.core.engine import asking, consent, failing, guard, reaching, restoring
 from cxbridge.core.engine.approvals import still_asked
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.settle import DEFAULT_RETRY, OnSettled, Pushed, RecipeOf, Settler, told_of
+from cxbridge.core.engine.soundness import blaming, receipt_of
 from cxbridge.core.engine.steps import Stepper
-from cxbridge.core.errors import Rejected, Retryable, Unauthorized
+from cxbridge.core.errors import Rejected, Retryable, Unauthorized, Withheld
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import Store, Tx, outbox, receipts, records, runs, state
+from cxbridge.core.store import Store, Tx, outbox, receipts, records, restored, runs, state
 
 # How many looks that find nothing, `settle` apart, make sure that an unanswered write never arrived.
 LOOKS = 2
 _BATCH = 50
+# When what was kept back without a word about its end is looked at again.
+SOON = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
@@ -63,15 +69,24 @@ class Pusher:
         with self.store.write() as tx:
             for name in connections or [None]:  # type: ignore[list-item]  # None stands for all connections
                 for delivery in outbox.interrupted(tx, name):
-                    outbox.update(
-                        tx, self.settler.doubt(delivery, "the daemon ended while the vendor was being called")
-                    )
+                    doubt = self.settler.doubt(delivery, "the daemon ended while the vendor was being called")
+                    self.settler.keep_in_doubt(tx, doubt)
                     count += 1
         return count
 
-    def push(self, connection: Connection, client: Client, stop: threading.Event | None = None) -> Pushed:
-        """Work off what is due for one connection, in order per entity, until nothing is due or it must pause."""
+    def push(
+        self, connection: Connection, client: Client, stop: threading.Event | None = None, abreast: int = 1
+    ) -> Pushed:
+        """Work off what is due for one connection, until nothing is due or it must pause.
+
+        Up to `abreast` deliveries are under way at once, never two of one order key: `due` gives one of each.
+        """
         result = Pushed()
+        with self.store.read() as tx:
+            left = outbox.interrupted(tx, connection.name)
+        if left:
+            # An earlier turn called the vendor and could not record the outcome, as on a full disk: nobody waits for it any more.
+            self.recover([connection.name])
         while stop is None or not stop.is_set():
             with self.store.read() as tx:
                 if connection.name in state.pauses(tx):
@@ -80,19 +95,61 @@ class Pusher:
                 due = outbox.due(tx, connection.name, self.clock.now(), _BATCH)
             if not due:
                 break
-            for delivery in due:
-                if stop is not None and stop.is_set():
-                    break
-                self._deliver(connection, client, delivery, result)
-                if result.paused:
-                    break
-            if result.paused:
+            self._batch(connection, client, due, stop, abreast, result)
+            if result.paused or result.kept_back:
                 break
         with self.store.read() as tx:
             result.next_at = None if result.paused else outbox.next_due(tx, connection.name)
+        if result.next_at is not None and result.kept_back is not None:
+            result.next_at = max(result.next_at, result.kept_back)
         return result
 
+    def _batch(
+        self,
+        connection: Connection,
+        client: Client,
+        due: Sequence[Delivery],
+        stop: threading.Event | None,
+        abreast: int,
+        result: Pushed,
+    ) -> None:
+        """Perform deliveries of which none has to wait for another; the rest is left when it must pause."""
+        left = deque(due)
+        lock = threading.Lock()
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            while not (failed or result.paused or result.kept_back or (stop is not None and stop.is_set())):
+                try:
+                    delivery = left.popleft()
+                except IndexError:
+                    return
+                one = Pushed()
+                try:
+                    self._deliver(connection, client, delivery, one)
+                except BaseException as error:  # noqa: BLE001  # raised again where the batch began
+                    failed.append(error)
+                with lock:
+                    result.add(one)
+
+        # The thread that asked does its share; the others must not keep the process from ending.
+        others = [
+            threading.Thread(target=copy_context().run, args=(work,), name=f"push {connection.name}", daemon=True)
+            for _ in range(min(abreast, len(due)) - 1)
+        ]
+        for thread in others:
+            thread.start()
+        work()
+        for thread in others:
+            thread.join()
+        if failed:
+            raise failed[0]
+
     def _deliver(self, connection: Connection, client: Client, delivery: Delivery, result: Pushed) -> None:
+        result.kept_back = client.left_alone_until()
+        if result.kept_back is not None:
+            # Nothing is written about the delivery: however many wait behind an open breaker, none of them is touched.
+            return
         action = connection.actions.get(delivery.action)
         if action is None:
             self.settler.bury(delivery, "unsupported", f"{connection.name} does not offer {delivery.action}", result)
@@ -102,9 +159,11 @@ class Pusher:
             recipe = self.recipe_of(run) if run else None
             wait = guard.must_wait(tx, recipe, self.clock.now()) if recipe else ""
             base = records.get(tx, delivery.target) if delivery.target else None
+            since = restoring.since(tx, delivery)
             unasked = asking.is_message(delivery) and delivery.action == asking.ASK and not still_asked(tx, delivery)
         over = run is not None and run.state == "cancelled" and not asking.is_courtesy(delivery)
-        if run is None or over or (unasked and delivery.state != "unknown"):
+        # What is in doubt is looked up all the same, so that it is known what was done.
+        if run is None or ((over or unasked) and delivery.state != "unknown"):
             self.settler.drop(delivery)
             return
         if wait and delivery.state != "unknown" and not failing.is_notice(delivery):
@@ -112,11 +171,14 @@ class Pusher:
             self.settler.postpone(delivery, wait, timedelta(minutes=1), result)
             return
         call = Call(
-            inputs=msgspec.convert(dict(delivery.inputs), action.inputs_type),
+            # A copy: what the connector's code does to it must not reach what is kept.
+            inputs=msgspec.convert(deepcopy(dict(delivery.inputs)), action.inputs_type),
             marker=delivery.marker,
             target=delivery.target.key if delivery.target else None,
             base=base.entity() if base else None,
-            since=delivery.created_at,
+            since=since,
+            # What happened in the time that a restored store lost was sent when nobody knows.
+            sent=None if restoring.is_lost(delivery) else delivery.sent_at,
         )
         if delivery.state == "unknown":
             self._settle_doubt(connection, client, action, call, delivery, run, recipe, result)
@@ -139,7 +201,8 @@ class Pusher:
             outbox.update(tx, sent)
         self.probe("push.sent")
         try:
-            receipt = action.perform(client, call)
+            with blaming(connection.connector.name, f"{action.name} of {connection.name}"):
+                receipt = receipt_of(action.perform(client, call))
         except Exception as error:  # noqa: BLE001  # whatever it was, the delivery's state must say what is known
             self._failed(connection, sent, action, recipe, error, result)
             return
@@ -173,25 +236,30 @@ class Pusher:
         """Decide about a write that was never answered, by its effect class."""
         now = self.clock.now()
         effect = action.effect
-        retry = recipe.on_error.retry if recipe else DEFAULT_RETRY
-        age = (now - (delivery.sent_at or now)).total_seconds()
-        if isinstance(effect, Idempotent) or (isinstance(effect, Keyed) and age < effect.window / 2):
-            self.settler.repeat(delivery, retry, result)
+        # The vendor counts from when it first saw the key, which cannot have been before this.
+        age = (now - delivery.created_at).total_seconds()
+        lost = restoring.is_lost(delivery)
+        # Of what a restored store has lost nobody knows when the vendor first saw its key.
+        if isinstance(effect, Idempotent) or (isinstance(effect, Keyed) and not lost and age < effect.window / 2):
+            self._repeat(connection, delivery, run, recipe, result)
             return
         if isinstance(effect, Blind) or action.find is None:
-            held = msgspec.structs.replace(
+            self._note(delivery, "held")
+            self.settler.hold(
                 delivery,
-                state="held",
-                error_code="unknown_outcome",
-                error="no answer came, and this write can neither be repeated nor looked up: look at the vendor, then "
+                "no answer came, and this write can neither be repeated nor looked up: look at the vendor, then "
                 "`cxbridge dead retry` or `cxbridge dead drop`",
             )
-            self.settler.keep(held)
             return
         try:
-            receipt = action.find(client, call)
+            with blaming(connection.connector.name, f"{action.name} of {connection.name}"):
+                found = action.find(client, call)
+                receipt = None if found is None else receipt_of(found)
         except Unauthorized as error:
             self.settler.pause(connection, error, delivery, result)
+            return
+        except Withheld as error:
+            result.kept_back = error.retry_at or now + SOON
             return
         except Exception as error:  # noqa: BLE001  # a look-up that fails decides nothing
             later = now + timedelta(seconds=max(effect.settle, 5.0))
@@ -200,15 +268,53 @@ class Pusher:
             self.settler.keep(msgspec.structs.replace(delivery, not_before=later, error=told_of(error)))
             return
         if receipt is not None:
+            self._note(delivery, "found", run, recipe)
             self.settler.confirm(delivery, receipt, run, recipe, result, keep_receipt=True)
             return
         looked = delivery.looked + 1
         if looked >= LOOKS:
-            self.settler.repeat(delivery, retry, result)
+            self._repeat(connection, delivery, run, recipe, result)
             return
         self.settler.keep(
             msgspec.structs.replace(delivery, looked=looked, not_before=now + timedelta(seconds=effect.settle))
         )
+
+    def _repeat(
+        self, connection: Connection, delivery: Delivery, run: Run, recipe: Recipe | None, result: Pushed
+    ) -> None:
+        if restoring.is_lost(delivery) and self._outdated(connection, delivery, run, recipe, result):
+            return
+        self._note(delivery, "sent")
+        self.settler.repeat(delivery, recipe.on_error.retry if recipe else DEFAULT_RETRY, result)
+
+    def _outdated(
+        self, connection: Connection, delivery: Delivery, run: Run, recipe: Recipe | None, result: Pushed
+    ) -> bool:
+        """Keep a value back that was decided before the store was put back, where a newer one may stand there."""
+        with self.store.write() as tx:
+            verdict, why = restoring.may_be_sent(tx, connection, delivery)
+            if verdict == "overtaken" and recipe is not None:
+                restored.count(tx, "overtaken")
+                self.settler.leave_out(tx, delivery, run, recipe, consent.Refusal("overtaken", why), result)
+        if verdict == "wait":
+            later = self.clock.now() + timedelta(seconds=15)
+            self.settler.keep(msgspec.structs.replace(delivery, not_before=later, error=why))
+        elif verdict == "undecided" or (verdict == "overtaken" and recipe is None):
+            self._note(delivery, "held")
+            self.settler.hold(delivery, why)
+        return verdict != "send"
+
+    def _note(self, delivery: Delivery, outcome: str, run: Run | None = None, recipe: Recipe | None = None) -> None:
+        """Count what became of a doubt that a restore left; whoever was reached in the lost time is entered as asked."""
+        if not restoring.is_lost(delivery):
+            return
+        with self.store.write() as tx:
+            restored.count(tx, outcome)
+            if run is not None and recipe is not None:
+                scopes = Scopes(tx, self.clock.now())
+                reached = reaching.outreach(self.stepper, scopes, recipe, run, delivery)
+                if reached is not None:
+                    consent.enter(tx, reached, recipe, run, scopes.now)
 
     def _adopt(self, delivery: Delivery, run: Run, recipe: Recipe | None, result: Pushed) -> bool:
         """Use what an earlier delivery of the same marker made; wait when that is still in doubt."""
@@ -243,11 +349,15 @@ class Pusher:
         retry = recipe.on_error.retry if recipe else DEFAULT_RETRY
         if isinstance(error, Unauthorized):
             self.settler.pause(connection, error, delivery, result)
+        elif isinstance(error, Withheld) and not error.sent:
+            self.settler.put_back(delivery)
+            result.kept_back = error.retry_at or self.clock.now() + SOON
         elif isinstance(error, Retryable) and not error.sent:
             self.settler.again(delivery, retry, error, result)
         elif isinstance(error, Rejected):
             self.settler.bury(delivery, type(error).__name__.lower(), told_of(error), result)
         else:
             # No complete answer: a timeout, a cut body, an unknown form, or a connector that broke half-way.
-            self.settler.keep(self.settler.doubt(delivery, told_of(error), action, retry))
+            with self.store.write() as tx:
+                self.settler.keep_in_doubt(tx, self.settler.doubt(delivery, told_of(error), action, retry))
             result.unknown += 1

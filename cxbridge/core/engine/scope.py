@@ -16,7 +16,8 @@ from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS, Belonging
 from cxbridge.core.recipes.paths import step_into
 from cxbridge.core.recipes.values import MISSING
-from cxbridge.core.store import Tx, changes, links, records, runs
+from cxbridge.core.store import Tx, changes, links, records, restored, runs
+from cxbridge.core.store.restored import Mark
 
 # How far back a band looks, in changes of the record.
 _LONGEST_HISTORY = 400
@@ -108,9 +109,22 @@ class Scopes:
     _unlinked: set[Ref] = field(default_factory=set)
     # Who is the same company or person elsewhere.
     same: Counterparts = field(init=False)
+    _restored: Mark | None = None
+    _restored_read: bool = False
 
     def __post_init__(self) -> None:
         self.same = Counterparts(self.tx, self.entity)
+
+    @property
+    def restored(self) -> Mark | None:
+        """That the store was put back to an earlier moment, where it ever was; read when first asked for."""
+        if not self._restored_read:
+            self._restored, self._restored_read = restored.read(self.tx), True
+        return self._restored
+
+    @restored.setter
+    def restored(self, mark: Mark) -> None:
+        self._restored, self._restored_read = mark, True
 
     def entity(self, ref: Ref) -> dict[str, Any] | None:
         """Show the stored entity, or `None`."""

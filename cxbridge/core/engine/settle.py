@@ -1,4 +1,7 @@
-"""What an answer, or the lack of one, means for a delivery and its run; each outcome is one commit, and no vendor is called."""
+"""What an answer, or the lack of one, means for a delivery and its run; each outcome is one commit, and no vendor is called.
+
+What was written, or may have been, is entered in the audit chain in that same commit.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +12,7 @@ import msgspec
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Action, Findable, Keyed, Receipt
-from cxbridge.core.engine import asking, consent, failing, guard, reaching
+from cxbridge.core.engine import asking, consent, failing, guard, joining, reaching
 from cxbridge.core.engine.advancing import SKIPPED, noted, skipped, with_result
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.scope import Scopes
@@ -18,12 +21,15 @@ from cxbridge.core.errors import CxbridgeError, PluginError, RateLimited, Retrya
 from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES, Delivery, Ref, Run, StoredReceipt
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.schema import Retry
-from cxbridge.core.store import Store, Tx, approvals, links, outbox, planning, receipts, runs, state
+from cxbridge.core.store import Store, Tx, approvals, audit, letters, outbox, planning, receipts, runs, state
 
 
 @dataclass(slots=True)
 class Pushed:
-    """What one push of a connection did. `next_at` is when something is due again; `connections` have new work."""
+    """What one push of a connection did. `next_at` is when something is due again; `connections` have new work.
+
+    `kept_back` is until when we keep back ourselves what is due: the vendor is left alone, or another worker speaks to it.
+    """
 
     confirmed: int = 0
     adopted: int = 0
@@ -31,9 +37,20 @@ class Pushed:
     unknown: int = 0
     dead: int = 0
     paused: bool = False
+    kept_back: datetime | None = None
     next_at: datetime | None = None
     connections: set[str] = field(default_factory=set)
     settled: list[tuple[Delivery, Receipt | None]] = field(default_factory=list)
+
+    def add(self, other: "Pushed") -> None:
+        """Sum up; what is due next is the newer one's to say."""
+        for name in ("confirmed", "adopted", "retried", "unknown", "dead"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.paused = self.paused or other.paused
+        self.kept_back = other.kept_back or self.kept_back
+        self.next_at = other.next_at
+        self.connections |= other.connections
+        self.settled += other.settled
 
 
 # What a run gets whose recipe cannot be had any more.
@@ -81,6 +98,17 @@ class Settler:
                 "changed": receipt.changed,
             }
             current = runs.get(tx, run.id) or run
+            audit.wrote(
+                tx,
+                "confirmed" if keep_receipt else "adopted",
+                settled,
+                now,
+                subject=current.subject,
+                version=current.version,
+                ref=str(ref),
+                changed=receipt.changed,
+                by="look-up" if delivery.state == "unknown" else "answer" if keep_receipt else "earlier write",
+            )
             current = with_result(current, delivery.step, told)
             if current.state not in ACTIVE_RUNS:
                 # It is over, or a sibling is a dead letter: what was planned beside it is still done, but nothing new begins.
@@ -116,22 +144,25 @@ class Settler:
             runs.save(tx, run)
             return None
         now = self.clock.now()
-        open_ones = [one for one in outbox.of_run(tx, run.id) if one.state in OPEN_DELIVERIES]
-        advanced = self.stepper.advance(Scopes(tx, now), recipe, run, open_ones)
+        mine = letters.take_turn(tx, outbox.of_run(tx, run.id), now)
+        open_ones = [one for one in mine if one.state in OPEN_DELIVERIES]
+        result.connections |= {one.connection for one in open_ones}
+        scopes = Scopes(tx, now)
+        advanced = self.stepper.advance(scopes, recipe, run, open_ones)
         runs.save(tx, advanced.run)
         outbox.add(tx, advanced.deliveries)
         advanced.keep(tx, now)
-        for link in advanced.links:
-            links.ensure(tx, link)
-        result.connections |= {one.connection for one in advanced.deliveries}
+        joined = joining.keep(self.stepper, scopes, recipe, advanced)
+        result.connections |= {one.connection for one in (*advanced.deliveries, *joined)}
         return self._queued_behind(tx, advanced.run, recipe) if advanced.run.ended_at is not None else None
 
     def _queued_behind(self, tx: Tx, ended: Run, recipe: Recipe) -> tuple[Run, Recipe | None] | None:
-        for waiting in runs.active_for(tx, ended.recipe, ended.part, ended.key):
-            if waiting.state == "waiting" and waiting.wake_at is None:
-                its = self.recipe_of(waiting) or recipe
-                return msgspec.structs.replace(waiting, state="running", reason=""), its
-        return None
+        active = runs.active_for(tx, ended.recipe, ended.part, ended.key)
+        queued = [one for one in active if one.state == "waiting" and one.wake_at is None]
+        if not queued or len(queued) < len(active):
+            return None
+        its = self.recipe_of(queued[0]) or recipe
+        return msgspec.structs.replace(queued[0], state="running", reason=""), its
 
     def again(self, delivery: Delivery, retry: Retry, error: Retryable, result: Pushed) -> None:
         kind = "rate_limited" if isinstance(error, RateLimited) else "server_error" if error.status else "timeout"
@@ -154,6 +185,12 @@ class Settler:
                 ),
             )
         result.retried += 1
+
+    def put_back(self, delivery: Delivery) -> None:
+        """Take a try as not made, since we kept the request back ourselves: nothing of the delivery is changed by it."""
+        with self.store.write() as tx:
+            consent.take_back(tx, delivery)
+            outbox.update(tx, msgspec.structs.replace(delivery, state="planned", attempts=delivery.attempts - 1))
 
     def pause(self, connection: Connection, error: VendorError, delivery: Delivery, result: Pushed) -> None:
         now = self.clock.now()
@@ -182,6 +219,7 @@ class Settler:
             if code != "unknown_outcome":
                 consent.take_back(tx, dead)
             run = runs.get(tx, delivery.run)
+            _enter(tx, "dead", dead, run, now)
             recipe = self.recipe_of(run) if run else None
             then = recipe.on_error.then if recipe else "quarantine"
             if run is None or run.state not in ACTIVE_RUNS or asking.is_courtesy(dead) or failing.is_notice(dead):
@@ -226,17 +264,29 @@ class Settler:
             action = connection.actions.get(delivery.action) if connection else None
         effect = action.effect if action else None
         settle = timedelta(seconds=effect.settle if isinstance(effect, Findable | Keyed) else 1.0)
-        begun = delivery.sent_at or self.clock.now()
         if retry is not None and delivery.attempts > 1:
             settle = max(settle, self._pause_before(delivery.attempts, retry))
         return msgspec.structs.replace(
             delivery,
             state="unknown",
             looked=0,
-            not_before=begun + settle,
+            # From now, not from when it was marked as sent: it may have waited for a limit, and the vendor have done it just now.
+            not_before=self.clock.now() + settle,
             error=told,
             error_code="unknown_outcome",
         )
+
+    def keep_in_doubt(self, tx: Tx, delivery: Delivery) -> None:
+        """Write a delivery that has just become doubtful or held, in a commit that may hold others of its kind."""
+        outbox.update(tx, delivery)
+        outcome: audit.Outcome = "held" if delivery.state == "held" else "unknown"
+        _enter(tx, outcome, delivery, runs.get(tx, delivery.run), self.clock.now())
+
+    def hold(self, delivery: Delivery, told: str) -> None:
+        """Leave a write to a person, because nobody else can find out whether it was done."""
+        held = msgspec.structs.replace(delivery, state="held", error_code="unknown_outcome", error=told)
+        with self.store.write() as tx:
+            self.keep_in_doubt(tx, held)
 
     def repeat(self, delivery: Delivery, retry: Retry, result: Pushed) -> None:
         """Send again what may be sent again, unless the tries are used up: then a person decides."""
@@ -286,13 +336,22 @@ class Settler:
         result.settled.append((gone, None))
 
     def drop(self, delivery: Delivery) -> None:
+        now = self.clock.now()
         with self.store.write() as tx:
-            outbox.update(tx, msgspec.structs.replace(delivery, state="cancelled", settled_at=self.clock.now()))
+            outbox.update(tx, msgspec.structs.replace(delivery, state="cancelled", settled_at=now))
+            if delivery.state == "unknown":
+                # It may have been done: whoever asks must be told that nobody looked any more.
+                _enter(tx, "dropped", delivery, runs.get(tx, delivery.run), now)
 
     def keep(self, delivery: Delivery) -> None:
         """Write a delivery as it now is."""
         with self.store.write() as tx:
             outbox.update(tx, delivery)
+
+
+def _enter(tx: Tx, outcome: audit.Outcome, delivery: Delivery, run: Run | None, now: datetime) -> None:
+    subject, version = (run.subject, run.version) if run is not None else (None, None)
+    audit.wrote(tx, outcome, delivery, now, subject=subject, version=version)
 
 
 def _stored(delivery: Delivery, receipt: Receipt, ref: Ref, now: datetime) -> list[StoredReceipt]:

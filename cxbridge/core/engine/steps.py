@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from cxbridge.core.engine import consent, failing, reaching, repeating
+from cxbridge.core.engine import consent, failing, reaching, repeating, restoring
 from cxbridge.core.engine.advancing import Advance, Fault, skipped, with_result
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.given import Given
@@ -240,7 +240,7 @@ class Stepper:
         except (msgspec.ValidationError, ValueError) as error:
             raise Fault(f"step {step.id}: {step.action} cannot take this: {error}") from error
         marker = make_marker(self.key, *identity_of(recipe, run, step, typed, index, item))
-        return Delivery(
+        made = Delivery(
             id=new_id("dlv", scopes.now),
             run=run.id,
             recipe=recipe.id,
@@ -256,6 +256,7 @@ class Stepper:
             hops=run.hops,
             created_at=scopes.now,
         )
+        return made if self.simulate else restoring.looked_for_first(scopes, run, made, action)
 
     # -- ends ------------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,9 @@ CONSEQUENCES = frozenset(
         "priority_native",
     )
 )
+# Nothing comes into being as one of these by itself, and these fields say how it came to that.
+_ENDED = ("resolved", "closed", "cancelled")
+_OUTCOME = ("status_category", "resolution", "resolution_native", "resolved_at", "closed_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def _explained(
         if receipt.seen_seq is not None and receipt.seen_seq != seq:
             continue
         if op == "created" and (receipt.role == "made" or not ours):
-            shown = fields if receipt.role == "made" else set()
+            shown = fields - _ended_by_others(written, after) if receipt.role == "made" else set()
         else:
             # What we made may be met first with what we wrote to it afterwards.
             shown = {name for name, value in receipt.wrote.items() if name in fields and same(value, after.get(name))}
@@ -125,6 +128,15 @@ def _explained(
     if own and fields - CONSEQUENCES <= own:
         own |= fields
     return own, told
+
+
+def _ended_by_others(written: Sequence[StoredReceipt], after: Mapping[str, Any]) -> set[str]:
+    """Name the fields that tell that somebody has ended what we made before we saw it for the first time.
+
+    What else they may have changed by then cannot be told from what the platform fills in by itself.
+    """
+    ended = after.get("status_category") in _ENDED
+    return set(_OUTCOME) if ended and not any("status_category" in receipt.wrote for receipt in written) else set()
 
 
 def same(written: Any, shown: Any) -> bool:
@@ -145,7 +157,14 @@ def fires(trigger: Trigger, subject: Subject) -> bool:
             return False
     elif trigger.event != subject.op:
         return False
-    if not trigger.fields or subject.op == "created":
-        return True
+    return subject.op == "created" or _by_others(trigger, subject)
+
+
+def is_news(trigger: Trigger, subject: Subject) -> bool:
+    """Whether it is news to the recipe that made the entity: that it came into being is none, only what others did to it since."""
+    return subject.op != "created" or (trigger.event != "created" and _by_others(trigger, subject))
+
+
+def _by_others(trigger: Trigger, subject: Subject) -> bool:
     others = subject.fields - subject.own
-    return any(name.split(".", 1)[0] in others for name in trigger.fields)
+    return not trigger.fields or any(name.split(".", 1)[0] in others for name in trigger.fields)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.engine import guard
+from cxbridge.core.engine import guard, restoring
 from cxbridge.core.engine.plan import Batch, Planned, Planner
 from cxbridge.core.engine.scope import Scopes, body_view
 from cxbridge.core.engine.subjects import Subject
@@ -120,6 +120,9 @@ class Sweeper:
                 with self.planner.lock, self.store.write() as tx:
                     if planning.fire(tx, schedule(recipe, trigger), moment, now):
                         batch = Batch(tx, Scopes(tx, now))
+                        batch.lost = restoring.swept_in_lost_time(
+                            batch.scopes, self.planner.stepper.connections, trigger.connection, moment
+                        )
                         self._meet_all(batch, recipe, trigger)
                         batch.write_tallies()
                         guard.watch(tx, [recipe], batch.result.runs, now)

@@ -15,7 +15,7 @@ import msgspec
 from cxbridge.core.engine.advancing import started
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.subjects import Subject
-from cxbridge.core.ledger import Ref, Run
+from cxbridge.core.ledger import Link, Ref, Run
 from cxbridge.core.recipes.decide import join_values, mapped, read_path
 from cxbridge.core.recipes.expressions import Escape, ExpressionError, Unmapped
 from cxbridge.core.recipes.model import Recipe, Sync, SyncComment, SyncField
@@ -47,6 +47,19 @@ def sync_runs(scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str, esc
         for link in scopes.links_of(subject.ref, sync.relation) if touched else []:
             for field in touched:
                 yield _field_run(scopes, recipe, sync, field, link.left, link.right, subject, prefix)
+
+
+def field_runs(scopes: Scopes, recipe: Recipe, link: Link, hops: int) -> Iterator[Run]:
+    """Make a run, as `sync_runs` does, for every field that a link keeps in step; for a link that is new."""
+    # Later than any change that met the pair before, where it was linked once already.
+    cause = Subject(
+        ref=link.left, kind="ticket", op="linked", seq=int(scopes.now.timestamp()), at=scopes.now, after={}, hops=hops
+    )
+    for sync in recipe.syncs:
+        sides = (link.left.connection, link.right.connection)
+        if sync.relation == link.relation and sides == (sync.left_connection, sync.right_connection):
+            for field in sync.fields:
+                yield _field_run(scopes, recipe, sync, field, link.left, link.right, cause, "")
 
 
 def _field_run(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from cxbridge.core.connector import Action, Inputs
 from cxbridge.core.engine.advancing import Fault
 from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.restoring import NAMED
 from cxbridge.core.ledger import Ref, Run
 from cxbridge.core.recipes.checks.each import needs_target
 from cxbridge.core.recipes.model import Recipe, Step
@@ -59,4 +60,4 @@ def identity_of(recipe: Recipe, run: Run, step: Step, inputs: Inputs, index: int
     each = (item,) if item else ()
     if "same_as" in inputs.__struct_fields__:
         return ("ensure", recipe.id, step.id, step.connection, step.action, run.key, *each)
-    return (recipe.id, run.part, run.once, step.id, *(each or (str(index),)))
+    return (recipe.id, run.part, str(run.context.get(NAMED, run.once)), step.id, *(each or (str(index),)))

@@ -16,7 +16,7 @@ from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.shape import shaped
 from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.recipes.vocabulary import Offer
-from cxbridge.core.toml import Placed, Problems, Source, nearest
+from cxbridge.core.toml import LARGEST, Placed, Problems, Source, nearest
 
 NOTHING_SPECIAL = Surroundings()
 
@@ -114,7 +114,9 @@ def _load(
 
 def _read(file: Path) -> Source | Problem:
     try:
-        body = file.read_bytes()
+        with file.open("rb") as opened:
+            # What is longer than that is refused by its length, whatever follows.
+            body = opened.read(4 * LARGEST)
     except OSError as error:
         return Problem(str(file), 0, 0, "CX000", f"the file cannot be read: {error.strerror or type(error).__name__}")
     try:

@@ -9,20 +9,27 @@ Who only looks opens with `writing=False`: such a store neither writes nor waits
 from cxbridge.core.store import (
     approvals,
     asks,
+    audit,
+    breakers,
     changes,
     checkpoints,
+    holds,
     identity,
     inbox,
     keyfile,
+    letters,
     links,
     outbox,
     planning,
     receipts,
     records,
+    restored,
     runs,
     state,
 )
+from cxbridge.core.store.breakers import KeptBreakers
 from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.holds import KeptHolds
 from cxbridge.core.store.quotas import KeptQuotas
 from cxbridge.core.store.tokens import SealedTokens
 
@@ -31,12 +38,19 @@ __all__ = [
     "Tx",
     "SealedTokens",
     "KeptQuotas",
+    "KeptHolds",
+    "KeptBreakers",
+    "holds",
+    "breakers",
     "approvals",
     "asks",
+    "audit",
     "records",
+    "restored",
     "changes",
     "checkpoints",
     "planning",
+    "letters",
     "links",
     "identity",
     "runs",

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -42,6 +43,8 @@ class _Database:
     readers: Engine
     # Held by the process that writes, or closes what it wrote with.
     turn: Callable[[], AbstractContextManager[None]]
+    # Where there is a server, its address as the driver takes it.
+    conninfo: str | None = None
 
 
 class Store:
@@ -59,7 +62,14 @@ class Store:
         self._key = key
         self._writers, self._readers = database.writers, database.readers
         self._turn = database.turn
+        # The address of the server as the driver takes it, with its password; None where there is no server.
+        self.conninfo = database.conninfo
+        # What a write failed with, until a probe finds that one goes well again (a small one may, on a full disk, where others do
+        # not), and when one last went well, by the monotonic clock.
+        self.trouble = ""
+        self.committed_at: float | None = None
         self._lock = threading.Lock()
+        self._guard: ContextVar[Callable[[Tx], None] | None] = ContextVar("guard", default=None)
         self._writer: int | None = None
         self._closed = False
 
@@ -91,9 +101,22 @@ class Store:
             raise
         return store
 
+    @classmethod
+    def as_found(cls, url: str, *, clock: Clock, key: bytes | None = None, timeout: float = 5.0) -> "Store":
+        """Open what is there as it stands, for the commands of the store itself: nothing is made, upgraded or judged.
+
+        Raises:
+            ConfigError: there is no such file, or the address cannot be used.
+        """
+        store = cls(_database(url, timeout, make=False), clock=clock, key=key)
+        store.writing = True
+        return store
+
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """Hold the only write transaction: commit at the end, roll back on any exception.
+
+        Begins with the guard that `under` set for this thread.
 
         Raises:
             StoreError: locked too long, full, lost; nothing of the transaction is stored. Only where the connection was
@@ -110,9 +133,40 @@ class Store:
             try:
                 # The turn outlasts the commit: on SQLite that is when the log is folded into the file.
                 with self._turn(), self._transaction(self._writers, writing=True) as tx:
+                    guard = self._guard.get()
+                    if guard is not None:
+                        guard(tx)
                     yield tx
             finally:
                 self._writer = None
+
+    @contextmanager
+    def aside(self) -> Iterator[Tx]:
+        """Hold a write transaction that waits for no other, for the few tables that need no turn: leases and agenda.
+
+        On SQLite, where there is one writer, it is a write transaction like any other.
+
+        Raises:
+            StoreError: the database cannot be written now.
+        """
+        if self.dialect == "sqlite":
+            with self.write() as tx:
+                yield tx
+            return
+        if not self.writing:
+            raise RuntimeError("this store was opened for reading")
+        beside = self._writers.execution_options(**{postgresql.ASIDE: True})
+        with self._transaction(beside, writing=True) as tx:
+            yield tx
+
+    @contextmanager
+    def under(self, guard: Callable[[Tx], None]) -> Iterator[None]:
+        """Have every write transaction that this thread begins meanwhile call `guard` first, which may refuse by an exception."""
+        token = self._guard.set(guard)
+        try:
+            yield
+        finally:
+            self._guard.reset(token)
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -129,10 +183,13 @@ class Store:
         """Be the one process that performs deliveries from this store; `who` is named to those who come second.
 
         Raises:
-            StoreError: another process is.
+            StoreError: another process is. ConfigError: this is no place to work at any more.
         """
         if self.path is not None:
             with sole.by_file(self.path.with_name(f"{self.path.name}.lock"), who):
+                with translated(self.place, opening=True):
+                    # It may have been moved away since it was opened.
+                    migrate.stands(self._readers, self.place)
                 yield
             return
         with translated(self.place), sole.by_server(self._readers):
@@ -142,10 +199,18 @@ class Store:
     def _transaction(self, engine: Engine, *, writing: bool) -> Iterator[Tx]:
         if self._closed:
             raise StoreError(f"{self.place} is closed: this program is ending")
-        with translated(self.place), engine.connect() as connection:
-            # Commits at the end, rolls back on any exception.
-            with connection.begin():
-                yield Tx(connection, self.dialect, writing=writing, key=self._key)
+        try:
+            with translated(self.place), engine.connect() as connection:
+                # Commits at the end, rolls back on any exception.
+                with connection.begin():
+                    yield Tx(connection, self.dialect, writing=writing, key=self._key)
+        except StoreError as error:
+            # Not what was raised inside for reasons of its own.
+            if writing and error.__cause__ is not None:
+                self.trouble = str(error)
+            raise
+        if writing:
+            self.committed_at = self.clock.monotonic()
 
     def close(self) -> None:
         """Wait for the writer, then close every connection; a second call does nothing."""
@@ -162,7 +227,7 @@ class Store:
             self._writers.dispose()
 
 
-def _database(url: str, timeout: float) -> _Database:
+def _database(url: str, timeout: float, *, make: bool = True) -> _Database:
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
@@ -173,7 +238,12 @@ def _database(url: str, timeout: float) -> _Database:
         if not parsed.database or parsed.database == ":memory:":
             raise ConfigError("the store must be a file: write sqlite:///path")
         path = Path(parsed.database)
-        sqlite.ensure_file(path)
+        if make:
+            sqlite.ensure_file(path)
+        elif not path.exists():
+            raise ConfigError(
+                f"there is no store {path}: look at the path; one is made when a daemon first starts on it"
+            )
         place = f"the store {path}"
         return _Database(
             "sqlite",
@@ -191,5 +261,6 @@ def _database(url: str, timeout: float) -> _Database:
             postgresql.engine(parsed, timeout=timeout, writer=True),
             postgresql.engine(parsed, timeout=timeout, writer=False),
             nullcontext,  # the server keeps the writers apart
+            postgresql.conninfo(parsed),
         )
     raise ConfigError(f"the store cannot be a {backend} database: write sqlite:///path or postgresql://…")

@@ -21,6 +21,7 @@ from cxbridge.core.webhooks import Nudge
 _inbox = schema.inbox.c
 _told = schema.announcements.c
 _open = _inbox.done_at.is_(None)
+_waiting = sa.select(_inbox.id, _inbox.connection, _inbox.received_at, _inbox.announced)
 
 # Vendors stamp by their own clocks, and some to the second only.
 _SKEW = timedelta(seconds=5)
@@ -81,15 +82,25 @@ def add(tx: Tx, arrivals: Sequence[Arrival]) -> list[bool]:
     return [place in new for place in range(len(arrivals))]
 
 
-def waiting(tx: Tx, after: int = 0, limit: int = 500) -> list[Waiting]:
-    """Read what is not worked off behind a row's id, oldest first."""
-    rows = tx.connection.execute(
-        sa.select(_inbox.id, _inbox.connection, _inbox.received_at, _inbox.announced)
-        .where(_open, _inbox.id > after)
-        .order_by(_inbox.id)
-        .limit(limit)
-    ).mappings()
-    return [Waiting(**row) for row in rows]
+def waiting(tx: Tx, after: int = 0, limit: int = 500, *, connection: str | None = None) -> list[Waiting]:
+    """Read what is not worked off behind a row's id, oldest first: of one connection, or of all."""
+    query = _waiting.where(_open, _inbox.id > after).order_by(_inbox.id).limit(limit)
+    if connection is not None:
+        query = query.where(_inbox.connection == connection)
+    return [Waiting(**row) for row in tx.connection.execute(query).mappings()]
+
+
+def saying(tx: Tx, words: str, after: int = 0, limit: int = 500) -> list[Waiting]:
+    """Read what is not worked off and whose `announced` holds these words, behind a row's id, oldest first."""
+    holds = sa.type_coerce(_inbox.announced, sa.Text).contains(words, autoescape=True)
+    query = _waiting.where(_open, _inbox.id > after, holds).order_by(_inbox.id).limit(limit)
+    return [Waiting(**row) for row in tx.connection.execute(query).mappings()]
+
+
+def get(tx: Tx, row: int) -> Waiting | None:
+    """Read one delivery, unless it is worked off."""
+    found = tx.connection.execute(_waiting.where(_open, _inbox.id == row)).mappings().first()
+    return None if found is None else Waiting(**found)
 
 
 def keep(tx: Tx, row: int, announced: Any) -> None:

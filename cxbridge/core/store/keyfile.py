@@ -22,11 +22,12 @@ def load_or_create(path: Path) -> bytes:
         pass
     except OSError as error:
         raise ConfigError(f"the key file {path} cannot be made: {error.strerror}; mend its directory") from error
-    return _load(path)
+    return load(path)
 
 
 def _create(path: Path) -> None:
-    if path.exists():
+    # Not by `Path`, which raises where this user may not look.
+    if os.path.exists(path):  # noqa: PTH110 - see above
         return
     # Complete or not there at all: a crash between making and filling would leave a file that holds no key.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -41,7 +42,12 @@ def _create(path: Path) -> None:
         draft.unlink()
 
 
-def _load(path: Path) -> bytes:
+def load(path: Path) -> bytes:
+    """Read the key; makes none.
+
+    Raises:
+        ConfigError: there is no such file, others than the owner may read it, it holds no key, or it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode

@@ -1,5 +1,6 @@
 """What the planner remembers besides runs: positions, fired schedules, counts; it decides nothing."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -29,9 +30,22 @@ def position(tx: Tx, name: str) -> int | None:
     return found
 
 
+def positions(tx: Tx, names: Collection[str]) -> dict[str, int]:
+    """Read how far several planners have come; one that never came anywhere is left out."""
+    rows = tx.connection.execute(sa.select(_positions.name, _positions.seq).where(_positions.name.in_(names)))
+    return {row.name: row.seq for row in rows}
+
+
 def set_position(tx: Tx, name: str, seq: int) -> None:
     """Move a planner's position; belongs in the commit of what it decided."""
     tx.connection.execute(replacing(tx.dialect, schema.positions, "name"), {"name": name, "seq": seq})
+
+
+def set_positions(tx: Tx, names: Collection[str], seq: int) -> None:
+    """Move several planners to the same position, as `set_position` does with one."""
+    if names:
+        rows = [{"name": name, "seq": seq} for name in names]
+        tx.connection.execute(replacing(tx.dialect, schema.positions, "name"), rows)
 
 
 def fire(tx: Tx, schedule: str, due_at: datetime, now: datetime) -> bool:

@@ -11,6 +11,8 @@ from cxbridge.core.errors import ConfigError
 
 # The first half of the advisory lock that makes one writer of many processes; the second half is the schema.
 _LOCK = 0x63786272
+# The mark of a writer that takes no turn, see `Store.aside`.
+ASIDE = "cxbridge_aside"
 
 
 def engine(url: URL, *, timeout: float, writer: bool) -> Engine:
@@ -39,11 +41,19 @@ def engine(url: URL, *, timeout: float, writer: bool) -> Engine:
 
         @event.listens_for(made, "begin")
         def _begin(connection: Connection) -> None:
+            if connection.get_execution_options().get(ASIDE):
+                return
             # One writer at a time across processes, as on SQLite: `seq` then grows in the order of commits, which is
             # what lets a planner remember one number; and reading before writing needs no further thought.
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))")
 
     return made
+
+
+def conninfo(url: URL) -> str:
+    """Give the address as the driver itself takes it."""
+    query = {"application_name": "cxbridge jobs", "connect_timeout": "10", **url.query}
+    return url.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
 
 
 def _set_up(connection: Any, *, timeout: float, writer: bool) -> None:
@@ -52,8 +62,8 @@ def _set_up(connection: Any, *, timeout: float, writer: bool) -> None:
     connection.autocommit = True
     if writer:
         connection.execute(f"SET lock_timeout = {max(1, int(timeout * 1000))}")
-        # A frozen process must not hold the lock for ever.
-        connection.execute("SET idle_in_transaction_session_timeout = '60s'")
+        # A frozen process must not hold the lock for ever: for less than it takes until another worker takes over.
+        connection.execute("SET idle_in_transaction_session_timeout = '10s'")
         connection.execute("SET synchronous_commit = on")
     connection.autocommit = False
     connection.isolation_level = IsolationLevel.READ_COMMITTED if writer else IsolationLevel.REPEATABLE_READ

@@ -87,27 +87,33 @@ def next_wake(tx: Tx, now: datetime) -> datetime | None:
 
 
 def freed(tx: Tx, limit: int, after: str = "") -> list[Run]:
-    """Read the runs that were queued behind an earlier one of their key which is over, oldest first; one for each key.
+    """Read the runs that were queued behind another one of their key which is over, oldest first; one for each key.
 
     `after` is the id of the last one seen.
     """
-    earlier = schema.runs.alias("earlier")
+    earlier, begun = schema.runs.alias("earlier"), schema.runs.alias("begun")
     query = _whole.where(
         schema.among(_runs.state, ACTIVE_RUNS),
         _runs.id > after,
         _runs.state == "waiting",
         _runs.wake_at.is_(None),
-        ~sa.exists(
-            sa.select(sa.literal_column("1")).where(
-                earlier.c.recipe == _runs.recipe,
-                earlier.c.part == _runs.part,
-                earlier.c.key == _runs.key,
-                earlier.c.id < _runs.id,
-                schema.among(earlier.c.state, ACTIVE_RUNS),
-            )
-        ),
+        ~_active_beside(earlier, earlier.c.id < _runs.id),
+        # A later one counts once it has begun: what a person had sent again waits for it.
+        ~_active_beside(begun, begun.c.id > _runs.id, sa.or_(begun.c.state != "waiting", begun.c.wake_at.is_not(None))),
     )
     return _read(tx.connection.execute(query.order_by(_runs.id).limit(limit)))
+
+
+def _active_beside(other: sa.FromClause, *which: sa.ColumnElement[bool]) -> sa.Exists:
+    return sa.exists(
+        sa.select(sa.literal_column("1")).where(
+            other.c.recipe == _runs.recipe,
+            other.c.part == _runs.part,
+            other.c.key == _runs.key,
+            *which,
+            schema.among(other.c.state, ACTIVE_RUNS),
+        )
+    )
 
 
 def last_started(tx: Tx, recipe: str, part: str, once_prefix: str = "") -> datetime | None:
@@ -118,6 +124,17 @@ def last_started(tx: Tx, recipe: str, part: str, once_prefix: str = "") -> datet
         query = query.where(_runs.once >= once_prefix, _runs.once < once_prefix + "\U0010ffff")
     found: datetime | None = tx.connection.scalar(query)
     return found
+
+
+def count_like(tx: Tx, recipe: str, part: str, once_prefix: str) -> int:
+    """Count the runs whose `once` begins with that prefix."""
+    query = sa.select(sa.func.count()).where(
+        _runs.recipe == recipe,
+        _runs.part == part,
+        _runs.once >= once_prefix,
+        _runs.once < once_prefix + "\U0010ffff",
+    )
+    return int(tx.connection.scalar(query) or 0)
 
 
 def started_since(tx: Tx, recipe: str, part: str, since: datetime) -> int:

@@ -443,5 +443,4 @@ audit = sa.Table(
     sa.Column("subject", Name, nullable=False),
     sa.Column("detail", Json, nullable=False),
     sa.Column("mac", Blob, nullable=False),
-    sa.Index(None, "subject", "seq"),
 )

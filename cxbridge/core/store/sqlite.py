@@ -18,6 +18,8 @@ APPLICATION_ID = 0x63786272
 # Four times the default. Bodies and payloads of some KB fill such a page to nine tenths: the file is a sixth smaller than
 # with half of it, and storing a page of records takes a third less; a commit of a few rows takes 0.2 ms more.
 _PAGE_SIZE = 16384
+# What counts only in a file that is still empty.
+NEW_FILE = (f"page_size = {_PAGE_SIZE}",)
 # The log is folded into the file once it has grown to this, 64 MiB: seldom, as pages written twice meanwhile count once.
 _LOG_PAGES = 4000
 
@@ -29,11 +31,14 @@ def ensure_file(path: Path) -> None:
     process (sqlite.org/howtocorrupt.html, 2.2). The first query tells.
 
     Raises:
-        ConfigError: its directory does not exist, or the file cannot be made.
+        ConfigError: its directory does not exist, it is a directory itself, or the file cannot be made.
     """
-    if path.exists():
+    # Not by `Path`, which raises where this user may not look.
+    if os.path.isdir(path):  # noqa: PTH112 - see above
+        raise ConfigError(f"the store {path} cannot be opened: look at the path, it is a directory")
+    if os.path.exists(path):  # noqa: PTH110 - see above
         return
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112 - see above
         raise ConfigError(f"the store {path} cannot be made: the directory {path.parent} does not exist")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -104,7 +109,8 @@ def driver() -> Any:
 def _set_up(connection: Any, *, writer: bool) -> None:
     run = connection.execute
     if writer:
-        run(f"PRAGMA page_size = {_PAGE_SIZE}")  # counts only in a file that is still empty
+        for setting in NEW_FILE:
+            run(f"PRAGMA {setting}")
         mode = run("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 import sqlalchemy as sa
@@ -15,7 +16,8 @@ from cxbridge.core.store.statements import ignoring, replacing
 _meta = schema.meta.c
 _pauses = schema.pauses.c
 _versions = schema.recipe_versions.c
-_INSTANCE_KEY = "the instance key"
+# The name under which the instance key is kept.
+INSTANCE_KEY = "the instance key"
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ def instance_key(tx: Tx) -> bytes:
         ConfigError: it is sealed and the store was opened with another key, or none.
         StoreError: it has not been made yet and this is no write transaction.
     """
-    kept = meta_get(tx, _INSTANCE_KEY)
+    kept = meta_get(tx, INSTANCE_KEY)
     if kept is None:
         if not tx.writing:
             raise StoreError(
@@ -78,15 +80,25 @@ def instance_key(tx: Tx) -> bytes:
                 "daemon or a pull first"
             )
         made = os.urandom(32)
-        meta_set(tx, _INSTANCE_KEY, made if tx.key is None else seal(tx.key, _INSTANCE_KEY, made))
+        meta_set(tx, INSTANCE_KEY, made if tx.key is None else seal(tx.key, INSTANCE_KEY, made))
         return made
+    if not is_sealed(kept) and tx.key is not None and tx.writing:
+        meta_set(tx, INSTANCE_KEY, seal(tx.key, INSTANCE_KEY, kept))
+    return opened(kept, tx.key)
+
+
+@lru_cache(maxsize=4)
+def opened(kept: bytes, key: bytes | None) -> bytes:
+    """Give the instance key as it was made, from how it is kept.
+
+    Raises:
+        ConfigError: it is sealed with another key than this one, or there is none.
+    """
     if not is_sealed(kept):
-        if tx.key is not None and tx.writing:
-            meta_set(tx, _INSTANCE_KEY, seal(tx.key, _INSTANCE_KEY, kept))
         return kept
-    if tx.key is None:
+    if key is None:
         raise ConfigError("the store's instance key is sealed: name the key file it was sealed with")
-    return unseal(tx.key, _INSTANCE_KEY, kept)
+    return unseal(key, INSTANCE_KEY, kept)
 
 
 def keep_recipe(tx: Tx, version: str, recipe: str, source: str, at: datetime) -> bool:

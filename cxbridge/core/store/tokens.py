@@ -25,18 +25,19 @@ class SealedTokens:
         """
         with self._store.read() as tx:
             sealed = tx.connection.scalar(sa.select(_tokens.sealed).where(_tokens.connection == connection))
-        return None if sealed is None else unseal(self._key, _name(connection), sealed)
+        return None if sealed is None else unseal(self._key, name_of(connection), sealed)
 
     def write(self, connection: str, token: bytes) -> None:
         """Keep the token of a connection in place of the one before; durable on return."""
         row = {
             "connection": connection,
-            "sealed": seal(self._key, _name(connection), token),
+            "sealed": seal(self._key, name_of(connection), token),
             "at": self._store.clock.now(),
         }
         with self._store.write() as tx:
             tx.connection.execute(replacing(tx.dialect, schema.tokens, "connection"), row)
 
 
-def _name(connection: str) -> str:
+def name_of(connection: str) -> str:
+    """Say what is sealed, as it is bound to the seal."""
     return f"the token of {connection}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -427,7 +428,7 @@ def test_an_answer_in_time_counts_although_the_time_is_up_when_the_next_process_
         daemon = Daemon(staged.bridge)
         daemon.start()
         for job in [*jobs]:
-            daemon._run(job)
+            daemon._run(job, Event())
         daemon.end()
         assert staged.approval().state == "approved"
 

@@ -109,25 +109,25 @@ def test_a_nudge_becomes_the_job_that_can_do_it(
     work: Work, store: Store, arrive: Arrive, nudge: cx.Nudge, job: str | None
 ) -> None:
     arrive(nudge)
-    assert work.take().jobs == ({job} if job else set())
+    assert work.take("desk").jobs == ({job} if job else set())
     assert left(store) == (1 if job else 0), "what nobody can do here is done"
 
 
 def test_a_delivery_is_done_when_everything_it_named_was_read(work: Work, store: Store, arrive: Arrive) -> None:
     arrive(cx.Nudge("tickets", "1"), cx.Nudge("tickets", "2"), cx.Nudge("users"))
-    assert work.take().jobs == {"read:desk/tickets", "pull:desk/users"}
+    assert work.take("desk").jobs == {"read:desk/tickets", "pull:desk/users"}
     for key in work.due("desk", "tickets"):
         work.was_read("desk", "tickets", key, work.waits_for("desk", "tickets", key))
         assert left(store) == 1
     work.pulled("desk", "users", work.begin("desk", "users"))
     assert left(store) == 0
-    assert work.take().jobs == frozenset()
+    assert work.take("desk").jobs == frozenset()
 
 
 def test_many_deliveries_about_one_entity_are_one_read(work: Work, store: Store, arrive: Arrive) -> None:
     for _ in range(700):
         arrive(cx.Nudge("tickets", "1"))
-    work.take()
+    work.take("desk")
     assert work.due("desk", "tickets") == ["1"]
     work.was_read("desk", "tickets", "1", work.waits_for("desk", "tickets", "1"))
     assert left(store) == 0
@@ -136,11 +136,11 @@ def test_many_deliveries_about_one_entity_are_one_read(work: Work, store: Store,
 def test_what_comes_during_a_read_or_a_pull_waits_for_the_next(work: Work, store: Store, arrive: Arrive) -> None:
     arrive(cx.Nudge("tickets", "1"))
     arrive(cx.Nudge("users"))
-    work.take()
+    work.take("desk")
     reading, pulling = work.waits_for("desk", "tickets", "1"), work.begin("desk", "users")
     arrive(cx.Nudge("tickets", "1"))
     arrive(cx.Nudge("users"))
-    work.take()
+    work.take("desk")
     work.was_read("desk", "tickets", "1", reading)
     work.pulled("desk", "users", pulling)
     assert left(store) == 2
@@ -151,12 +151,12 @@ def test_what_comes_during_a_read_or_a_pull_waits_for_the_next(work: Work, store
 def test_pulls_that_webhooks_cause_keep_their_distance(work: Work, clock: ManualClock, arrive: Arrive) -> None:
     assert work.pull_at("desk", "users") is None
     arrive(cx.Nudge("users"))
-    work.take()
+    work.take("desk")
     assert work.pull_at("desk", "users") == clock.now()
     work.pulled("desk", "users", work.begin("desk", "users"))
     assert work.pull_at("desk", "users") is None
     arrive(cx.Nudge("users"))
-    work.take()
+    work.take("desk")
     assert work.pull_at("desk", "users") == clock.now() + APART
     clock.advance(60)
     assert work.pull_at("desk", "users") == clock.now()
@@ -166,13 +166,13 @@ def test_a_new_announcement_of_what_is_not_shown_begins_its_pauses_anew(
     work: Work, clock: ManualClock, arrive: Arrive
 ) -> None:
     arrive(cx.Nudge("tickets", "1"))
-    work.take()
+    work.take("desk")
     for pause in PAUSES[:3]:
         assert not work.was_not_shown("desk", "tickets", "1", work.waits_for("desk", "tickets", "1"))
         assert work.next_due("desk", "tickets") == clock.now() + timedelta(seconds=pause)
     assert work.due("desk", "tickets") == []
     arrive(cx.Nudge("tickets", "1"))
-    work.take()
+    work.take("desk")
     assert work.due("desk", "tickets") == ["1"]
     assert not work.was_not_shown("desk", "tickets", "1", work.waits_for("desk", "tickets", "1"))
     assert work.next_due("desk", "tickets") == clock.now() + timedelta(seconds=PAUSES[0])
@@ -183,8 +183,8 @@ def test_what_a_process_left_open_the_next_one_takes_up(
 ) -> None:
     arrive(cx.Nudge("tickets", "1"))
     arrive(cx.Nudge("users"))
-    first = work.take().jobs
-    assert Work(store, {"desk": connection()}, clock).take().jobs == first
+    first = work.take("desk").jobs
+    assert Work(store, {"desk": connection()}, clock).take("desk").jobs == first
 
 
 def test_a_connection_that_is_no_longer_configured_leaves_nothing_open(
@@ -192,7 +192,8 @@ def test_a_connection_that_is_no_longer_configured_leaves_nothing_open(
 ) -> None:
     arrive(cx.Nudge("tickets", "1"), name="removed")
     arrive(pressed=[cx.Pressed("a", "approve", "users/7")], name="removed")
-    assert work.take().jobs == frozenset()
+    assert work.take("desk").jobs == frozenset()
+    work.close_others()
     assert left(store) == 0
 
 
@@ -202,7 +203,7 @@ def test_what_another_version_wrote_leaves_nothing_open(work: Work, store: Store
     )
     with store.write() as tx:
         inbox.add(tx, [one])
-    assert work.take().jobs == frozenset()
+    assert work.take("desk").jobs == frozenset()
     assert left(store) == 0
 
 
@@ -211,7 +212,7 @@ def test_old_events_are_forgotten_about_once_an_hour(
 ) -> None:
     keep = timedelta(days=30)
     arrive(cx.Nudge("nowhere"))
-    work.take()
+    work.take("desk")
     assert work.forget(keep) == 0
     clock.advance(keep.total_seconds() - 60)
     assert work.forget(keep) == 0
@@ -233,12 +234,12 @@ def test_an_answer_is_handed_on_once_and_its_row_is_done(
     monkeypatch.setattr(engine_inbox, "on_pressed", lambda tx, *told: answered.append(told))
     arrive(pressed=[PRESSED])
     arrive(cx.Nudge("tickets", "1"), pressed=[PRESSED])
-    taken = work.take()
+    taken = work.take("desk")
     assert (set(taken.jobs), taken.answered) == ({"read:desk/tickets"}, 2)
     assert answered == [("desk", PRESSED, clock.now())] * 2
     assert left(store) == 1
     # The nudge is taken up again after a restart, the answer is not.
-    assert Work(store, {"desk": connection()}, clock).take().answered == 0
+    assert Work(store, {"desk": connection()}, clock).take("desk").answered == 0
 
 
 def test_an_answer_that_breaks_us_keeps_no_other_waiting_and_is_not_lost(
@@ -252,13 +253,13 @@ def test_an_answer_that_breaks_us_keeps_no_other_waiting_and_is_not_lost(
     arrive(pressed=[PRESSED])
     arrive(cx.Nudge("tickets", "1"))
     with structlog.testing.capture_logs() as logged:
-        assert work.take().jobs == {"read:desk/tickets"}
+        assert work.take("desk").jobs == {"read:desk/tickets"}
     assert [one["event"] for one in logged] == ["inbox.answer_failed"]
     assert left(store) == 2
     with store.read() as tx:
         assert planning.tallies(tx, "x") == {}, "nothing of it was stored"
     monkeypatch.setattr(engine_inbox, "on_pressed", lambda *told: None)
-    assert Work(store, {"desk": connection()}, clock).take().answered == 1
+    assert Work(store, {"desk": connection()}, clock).take("desk").answered == 1
 
 
 def test_a_store_that_is_locked_leaves_the_answer_for_the_next_time(
@@ -271,16 +272,16 @@ def test_a_store_that_is_locked_leaves_the_answer_for_the_next_time(
     with monkeypatch.context() as patched:
         patched.setattr(engine_inbox, "on_pressed", locked)
         with pytest.raises(StoreError):
-            work.take()
+            work.take("desk")
     monkeypatch.setattr(engine_inbox, "on_pressed", lambda *told: None)
-    assert work.take().answered == 1
+    assert work.take("desk").answered == 1
     assert left(store) == 0
 
 
 def test_an_answer_to_a_question_nobody_asked_changes_nothing(work: Work, store: Store, arrive: Arrive) -> None:
     arrive(pressed=[PRESSED])
     with structlog.testing.capture_logs() as logged:
-        work.take()
+        work.take("desk")
     assert [one["event"] for one in logged] == ["approval.unheeded"]
     assert left(store) == 0
 

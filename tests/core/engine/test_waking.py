@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -251,10 +252,10 @@ def test_the_daemon_sets_an_alarm_for_the_next_run(waiting: Company) -> None:
             alarms[job] = moment
 
     daemon = Watched(waiting.bridge)
-    daemon._run("plan")
+    daemon._run("plan", Event())
     assert alarms["wake"] == START + timedelta(hours=2)
     waiting.clock.advance(2 * HOUR)
-    daemon._run("wake")
+    daemon._run("wake", Event())
     with waiting.bridge.store.read() as tx:
         assert runs.next_wake(tx, waiting.clock.now()) is None
     assert waiting.deliveries(state="planned")[0].step == "note"

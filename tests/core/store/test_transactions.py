@@ -263,5 +263,5 @@ def test_a_frozen_writer_loses_the_lock_with_its_connection(postgresql, clock):
 def test_the_servers_limit_for_frozen_writers(postgresql, clock):
     store = Store.open(postgresql.store(clock), clock=clock)
     with store.write() as tx:
-        assert tx.connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "1min"
+        assert tx.connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "10s"
     store.close()
