@@ -3,6 +3,7 @@
 #   make demo [KEEP=1] [DATA=tickets.csv.gz] [ROWS=500]   see what cxbridge does, against simulated vendors
 #   make setup                                            everything for working on it
 #   make test | lint | bench
+#   make soak [SOAK_MINUTES=120] [SOAK_ONLY=kills]        ten times the volume of the reliability tests, with a report
 
 PYTHON := $(or $(PYTHON),$(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name)))))
@@ -11,11 +12,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PINS := $(if $(wildcard constraints.txt),-c constraints.txt)
 
-.PHONY: help demo setup test lint bench clean
+.PHONY: help demo setup test lint bench soak clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '3,5s/^# *//p' Makefile
+	@sed -n '3,6s/^# *//p' Makefile
 
 demo: $(VENV)/.ready
 	@$(BIN)/cxbridge demo $(if $(KEEP),--keep) $(if $(DATA),--data "$(DATA)") $(if $(ROWS),--rows $(ROWS))
@@ -30,6 +31,10 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: $(VENV)/.ready-dev
+	@CXBRIDGE_SOAK=$(or $(CXBRIDGE_SOAK),10) SOAK_MINUTES=$(or $(SOAK_MINUTES),120) SOAK_ONLY="$(SOAK_ONLY)" \
+		$(BIN)/python -m tests.reliability.soak
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks $(WHAT)
