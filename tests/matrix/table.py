@@ -69,9 +69,6 @@ ELSEWHERE: Mapping[str, tuple[str, ...]] = {
 }
 """Tests that stand for what does not depend on a connector, beside or in place of what is played here."""
 
-GAPS: Mapping[tuple[str, str], str] = {}
-"""Cells that make no sense for a connector, with the reason: fault and connector."""
-
 NOTES: Mapping[tuple[str, str], str] = {
     ("F8", "qualtrics"): "answers come as files, which are cut as well; what JSON is cut is the list of contacts",
     (

@@ -120,8 +120,8 @@ class Work:
     def close_others(self) -> None:
         """Be done with what came in for connections that are not configured any more: nobody will work it off."""
         with self.store.read() as tx:
-            others = sorted({row.connection for row in inbox.waiting(tx)} - set(self.connections))
-        for connection in others:
+            waiting = {name for name, one in inbox.heard(tx).items() if one.waiting}
+        for connection in sorted(waiting - set(self.connections)):
             self.take(connection)
 
     def drop(self, connection: str) -> None:

@@ -144,6 +144,10 @@ def holding(
             except StoreError:
                 continue
 
+    def still_held(tx: Tx) -> None:
+        for held in taken:
+            leases.check(tx, held.lease)
+
     try:
         for connection in connections:
             held = holder.take(of_connection(connection))
@@ -156,7 +160,8 @@ def holding(
         thread = threading.Thread(target=keep, name="leases", daemon=True)
         thread.start()
         try:
-            yield holder.may_send
+            with store.under(still_held):
+                yield holder.may_send
         finally:
             over.set()
             thread.join()

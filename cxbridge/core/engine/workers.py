@@ -185,14 +185,13 @@ class Workers:
         try:
             self._on_left(service.owner)
             self._holder.let_go(service.held)
+            with self._store.read() as tx:
+                due = service.owner in agenda.owners_due(tx, self._clock.now())
         except StoreError as error:
             _log.warning("service.ended", owner=service.owner, error=str(error))
             return
-        if not self._stopping.is_set():
-            with self._store.read() as tx:
-                due = service.owner in agenda.owners_due(tx, self._clock.now())
-            if due:
-                self._dispatcher.announce(service.owner)
+        if due and not self._stopping.is_set():
+            self._dispatcher.announce(service.owner)
 
     def _work_off(self, service: _Service) -> None:
         """Run what is due, several jobs at once, until nothing is; ends early when told to."""

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from cxbridge.core.clock import ManualClock
+from cxbridge.core.clock import ManualClock, SystemClock
 from cxbridge.core.engine import leasing
-from cxbridge.core.engine.leasing import Holder, of_connection
+from cxbridge.core.engine.leasing import Holder, holding, of_connection
 from cxbridge.core.errors import Withheld
 from cxbridge.core.store import Store, state
 from cxbridge.core.store.leases import LostLeaseError
+from tests.conftest import PostgreSQL
 
 DESK = of_connection("desk")
 
@@ -74,3 +75,22 @@ def test_a_renewal_finds_out_that_it_was_taken_over(
     assert Holder(store, clock, "two").take(DESK) is not None
     first.renew()
     assert held.lost.is_set()
+
+
+@pytest.mark.postgres
+def test_by_hand_nothing_is_stored_either_once_another_worker_has_taken_over(
+    postgresql: PostgreSQL, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(postgresql.store(clock), clock=clock)
+    try:
+        monkeypatch.setattr(leasing, "LASTING", timedelta(seconds=-1))
+        with holding(store, SystemClock(), ["desk"], "push", "by-hand"):
+            with store.write() as tx:
+                assert state.pause(tx, "tracker", "reason", "hint", clock.now())
+            assert Holder(store, clock, "two").take(DESK) is not None
+            with pytest.raises(LostLeaseError), store.write() as tx:
+                state.pause(tx, "desk", "reason", "hint", clock.now())
+        with store.read() as tx:
+            assert list(state.pauses(tx)) == ["tracker"]
+    finally:
+        store.close()
