@@ -17,8 +17,8 @@ from tests.reliability.simulation.day import Played, play
 from tests.reliability.stage import Ground
 
 # Days still find a field that stays out of step: on seed 81 we wrote a priority, and an engineer set it back before a pull had
-# shown ours, so that the two pulls show no difference. And a seed does not yet play the very same day each time. Until both are mended
-# they are played on request alone: a run of all tests must mean what it says.
+# shown ours, so that the two pulls show no difference. And a seed does not yet play the very same day each time. Until both are
+# mended they are played on request alone: a run of all tests must mean what it says.
 pytestmark = pytest.mark.skipif(
     not ({"CXBRIDGE_SIMULATE", "CXBRIDGE_SOAK", "CXBRIDGE_SEED"} & set(os.environ)),
     reason="simulated days still find a defect: set CXBRIDGE_SIMULATE=1 to play them",
