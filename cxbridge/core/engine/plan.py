@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,8 @@ from cxbridge.core.clock import Clock
 from cxbridge.core.engine import failing, guard, joining, reaching, restoring
 from cxbridge.core.engine.advancing import Advance, started
 from cxbridge.core.engine.connections import Probe, no_probe
-from cxbridge.core.engine.scope import Scope, Scopes
+from cxbridge.core.engine.following import FAULTS, follow_runs
+from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.engine.subjects import Subject, fires, is_news, subjects
 from cxbridge.core.engine.syncing import sync_runs
@@ -264,41 +264,13 @@ class Planner:
         self._store(batch, advanced)
 
     def _follow(self, batch: Batch, recipe: Recipe, follow: Follow, subject: Subject) -> None:
-        noun = follow.trigger.noun
-        event = {"type": f"{noun}.{subject.op}", "at": subject.at, "trigger": follow.id}
-        scope = batch.scopes.build(recipe, noun, subject.after, before=subject.before, event=event)
         try:
-            if not follow.when.holds(scope):
-                return
-            chosen = self._chosen(batch, follow, scope)
-        except (ExpressionError, Unmapped, TypeError, KeyError, AttributeError) as error:
+            begun = list(follow_runs(batch.scopes, recipe, follow, subject, _prefix(recipe), lost=batch.lost))
+        except FAULTS as error:
             batch.tally(recipe, f"error: follow {follow.id} ({error})", subject.ref)
             return
-        for value, items in chosen.items():
-            # By value it is once for good; else once per change, all items in one run.
-            told = f">{value}" if value is not None else f"@{subject.seq}"
-            part, key, prefix = f"follow:{follow.id}", str(subject.ref), _prefix(recipe)
-            context: dict[str, Any] = {"noun": noun, "items": items, "event": event}
-            if value is None:
-                context |= restoring.named(batch.scopes, recipe.id, part, key, f"{prefix}{key}@", lost=batch.lost)
-            run = started(recipe, part, key, f"{prefix}{key}{told}", subject.ref, batch.now, subject.hops, context)
+        for run in begun:
             self._begin(batch, recipe, run)
-
-    def _chosen(self, batch: Batch, follow: Follow, scope: Scope) -> dict[str | None, list[str]]:
-        """Name whom a follow acts on, by the value of `once_per`, or all under None where there is no such rule."""
-        chosen: dict[str | None, list[str]] = {}
-        for one in follow.for_each.evaluate(scope):
-            # What was deleted meanwhile has nobody left who could read about it.
-            if one.get("deleted_at"):
-                continue
-            if follow.condition is not None or follow.once_per is not None:
-                scope["item"] = one
-                if follow.condition is not None and not follow.condition.holds(scope):
-                    continue
-            value = str(follow.once_per.evaluate(scope)) if follow.once_per is not None else None
-            if value is None or value not in chosen:
-                chosen.setdefault(value, []).append(one["id"])
-        return chosen
 
     def _sync(self, batch: Batch, recipe: Recipe, run: Run, subject: Subject) -> None:
         # A value stands in the place of the one before; each comment is carried over, also where two say the same.

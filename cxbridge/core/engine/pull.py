@@ -11,10 +11,12 @@ import msgspec
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Page, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.scope import body_view
 from cxbridge.core.engine.soundness import Unsound, Walk, blaming, page_of
+from cxbridge.core.engine.subjects import overruled
 from cxbridge.core.errors import CxbridgeError, NotFound, PluginError
-from cxbridge.core.ledger import Checkpoint, Incoming, incoming
-from cxbridge.core.store import Store, Tx, changes, checkpoints, inbox, planning, records
+from cxbridge.core.ledger import Checkpoint, Incoming, Ref, incoming
+from cxbridge.core.store import Store, Tx, changes, checkpoints, inbox, planning, receipts, records
 
 # How late a webhook may come before its change counts as missed; Jira's slower flow takes up to a quarter of an hour.
 _LATE = timedelta(minutes=5)
@@ -165,6 +167,8 @@ def _store_page(
         unchanged, deleted = applied.unchanged + applied.stale, applied.deleted
         if judged:
             _doubt(tx, connection.name, stream.name, page.items, applied, now)
+        again = _set_back(tx, connection.name, applied.refreshed, now)
+        updated, unchanged = updated + again, unchanged - again
     if page.deleted:
         deleted += records.mark_deleted(tx, connection.name, stream.name, list(page.deleted), now)
     for reason in page.refused:
@@ -179,6 +183,14 @@ def _store_page(
         refused=total.refused + len(page.refused),
         changed=total.changed + created + updated + deleted,
     )
+
+
+def _set_back(tx: Tx, connection: str, refreshed: Sequence[Incoming], now: datetime) -> int:
+    """Log a change of what we wrote and somebody set back before a pull showed it: the versions before and after are alike."""
+    refs = {Ref(connection, item.stream, item.key): item for item in refreshed if not item.deleted}
+    written = receipts.of_many(tx, refs) if refs else {}
+    found = [ref for ref, told in written.items() if overruled(told, body_view(ref, refs[ref].kind, refs[ref].body))]
+    return records.log_again(tx, found, now) if found else 0
 
 
 def _doubt(

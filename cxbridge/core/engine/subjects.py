@@ -41,7 +41,7 @@ class Subject:
     """All that happened to one entity within a batch, as one change: first `before`, last `after`.
 
     `own` are the changed fields that show just what we wrote, `writers` the recipes that wrote them, `hops` how many of our own
-    runs it took to get here.
+    runs it took to get here. Without any changed field it tells of `overruled` ones alone, and is news to nobody but a sync.
     """
 
     ref: Ref
@@ -56,6 +56,8 @@ class Subject:
     # The number of the first of these changes.
     since: int = 0
     own: frozenset[str] = frozenset()
+    # Fields that we wrote and that were set otherwise before any version showed what we wrote.
+    overruled: frozenset[str] = frozenset()
     writers: frozenset[str] = frozenset()
     hops: int = 0
 
@@ -85,10 +87,11 @@ def subjects(tx: Tx, batch: Sequence[Change], cares: Callable[[str, str], bool])
         after = body_view(ref, last.kind, body)
         before = body_view(ref, first.kind, first.before) if first.before is not None else None
         fields = changed_fields(before, after, Entity.volatile)
-        if last.op != "deleted" and first.op != "created" and not fields:
+        others = overruled(written.get(ref, []), after) if first.op != "created" else frozenset[str]()
+        if last.op != "deleted" and first.op != "created" and not fields and not others:
             # It went there and back within the batch.
             continue
-        own, told = _explained(written.get(ref, []), first.op, fields, after, last.seq)
+        own, told = _explained(written.get(ref, []), first.op, fields, after, first.seq, last.seq)
         receipts.mark_seen(tx, [one for one in told if one.seen_seq is None], last.seq)
         yield Subject(
             ref=ref,
@@ -102,20 +105,21 @@ def subjects(tx: Tx, batch: Sequence[Change], cares: Callable[[str, str], bool])
             before_body=first.before,
             fields=frozenset(fields),
             own=frozenset(own),
+            overruled=others,
             writers=frozenset(one.recipe for one in told),
             hops=max((one.hops + 1 for one in told), default=0),
         )
 
 
 def _explained(
-    written: Sequence[StoredReceipt], op: str, fields: set[str], after: Mapping[str, Any], seq: int
+    written: Sequence[StoredReceipt], op: str, fields: set[str], after: Mapping[str, Any], since: int, seq: int
 ) -> tuple[set[str], list[StoredReceipt]]:
     """Tell which of the changed fields show just what we wrote, and by which receipts."""
     own: set[str] = set()
     told: list[StoredReceipt] = []
     ours = op == "created" and any(receipt.role == "made" for receipt in written)
     for receipt in written:
-        if receipt.seen_seq is not None and receipt.seen_seq != seq:
+        if receipt.seen_seq is not None and not since <= receipt.seen_seq <= seq:
             continue
         if op == "created" and (receipt.role == "made" or not ours):
             shown = fields - _ended_by_others(written, after) if receipt.role == "made" else set()
@@ -128,6 +132,15 @@ def _explained(
     if own and fields - CONSEQUENCES <= own:
         own |= fields
     return own, told
+
+
+def overruled(written: Sequence[StoredReceipt], after: Mapping[str, Any]) -> frozenset[str]:
+    """Name the fields that do not show what we wrote to them last, and never did in any version that we met."""
+    newest: dict[str, tuple[Any, bool]] = {}
+    for receipt in written:
+        for name, value in receipt.wrote.items():
+            newest.setdefault(name, (value, receipt.seen_seq is None))
+    return frozenset(name for name, (value, unseen) in newest.items() if unseen and not same(value, after.get(name)))
 
 
 def _ended_by_others(written: Sequence[StoredReceipt], after: Mapping[str, Any]) -> set[str]:
@@ -151,6 +164,8 @@ def same(written: Any, shown: Any) -> bool:
 def fires(trigger: Trigger, subject: Subject) -> bool:
     """Whether a trigger is about what happened to an entity; what we wrote ourselves starts nothing."""
     if trigger.event is None or trigger.kind != subject.kind or trigger.connection != subject.ref.connection:
+        return False
+    if subject.op == "updated" and not subject.fields:
         return False
     if trigger.event == "changed":
         if subject.op == "deleted":

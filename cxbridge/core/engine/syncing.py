@@ -43,7 +43,8 @@ def sync_runs(scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str, esc
         if subject.ref.connection not in (sync.left_connection, sync.right_connection):
             continue
         on_left = subject.ref.connection == sync.left_connection
-        touched = [one for one in sync.fields if (one.left if on_left else one.right)[0] in subject.fields]
+        moved = subject.fields | subject.overruled
+        touched = [one for one in sync.fields if (one.left if on_left else one.right)[0] in moved]
         for link in scopes.links_of(subject.ref, sync.relation) if touched else []:
             for field in touched:
                 yield _field_run(scopes, recipe, sync, field, link.left, link.right, subject, prefix)
@@ -104,7 +105,7 @@ def _field_run(
         "target": str(other),
         "inputs": inputs,
     }
-    if subject.ref == other and not subject.echo and other_path[0] in subject.fields:
+    if subject.ref == other and not subject.echo and other_path[0] in subject.fields | subject.overruled:
         # Somebody set it on the side that does not own it: they are told why it went back.
         context["told"] = (
             f"{'.'.join(other_path)} was set to {read_path(subject.after, other_path)!r} there; the {field.owner} side owns it "

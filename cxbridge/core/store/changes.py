@@ -1,6 +1,7 @@
 """Reading the log of what changed; the log is written by `records` alone, and no row of it is ever altered."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,15 @@ _whole = sa.select(
     _changes.at,
     _changes.before,
 ).join(schema.records, _records.id == _changes.record)
+# Which record changed and when, newest first, without any body.
+_names = (
+    sa.select(_changes.seq, _changes.at, _records.connection, _records.stream, _records.key, _records.kind)
+    .join(schema.records, _records.id == _changes.record)
+    .order_by(_changes.seq.desc())
+)
+# Most of the time nothing has happened in the moment that is asked for; after that the steps grow.
+_FIRST_STEP = 32
+_LARGEST_STEP = 2000
 
 
 def after(tx: Tx, seq: int, limit: int) -> list[Change]:
@@ -32,6 +42,26 @@ def after(tx: Tx, seq: int, limit: int) -> list[Change]:
 def last_seq(tx: Tx) -> int:
     """Give the number of the newest change, 0 when there is none."""
     return tx.connection.scalar(sa.select(sa.func.max(_changes.seq))) or 0
+
+
+def recent(tx: Tx, upto: int, since: datetime, chosen: Callable[[Ref, str], bool]) -> list[Change]:
+    """Read, oldest first, those of the changes up to `upto` that were logged since then and that are chosen by ref and kind.
+
+    Goes back along the log, and so costs what was logged since then, not what is stored.
+    """
+    wanted: list[int] = []
+    before, some = upto + 1, _FIRST_STEP
+    while True:
+        rows = tx.connection.execute(_names.where(_changes.seq < before).limit(some)).all()
+        late = [row for row in rows if row.at >= since]
+        wanted += [row.seq for row in late if chosen(Ref(row.connection, row.stream, row.key), row.kind)]
+        if len(late) < len(rows) or len(rows) < some:
+            break
+        before, some = rows[-1].seq, min(some * 8, _LARGEST_STEP)
+    found: list[Change] = []
+    for numbers in chunks(sorted(wanted)):
+        found += _read(tx.connection.execute(_whole.where(_changes.seq.in_(numbers)).order_by(_changes.seq)))
+    return found
 
 
 def of(tx: Tx, ref: Ref, limit: int = 100) -> list[Change]:

@@ -11,6 +11,8 @@ from cxbridge.core.errors import ConfigError
 
 # The first half of the advisory lock that makes one writer of many processes; the second half is the schema.
 _LOCK = 0x63786272
+# A writer that says nothing for so many seconds in the middle of a transaction is taken for frozen.
+FROZEN_AFTER = 5.0
 # The mark of a writer that takes no turn, see `Store.aside`.
 ASIDE = "cxbridge_aside"
 
@@ -61,9 +63,10 @@ def _set_up(connection: Any, *, timeout: float, writer: bool) -> None:
 
     connection.autocommit = True
     if writer:
-        connection.execute(f"SET lock_timeout = {max(1, int(timeout * 1000))}")
-        # A frozen process must not hold the lock for ever: for less than it takes until another worker takes over.
-        connection.execute("SET idle_in_transaction_session_timeout = '10s'")
+        # A frozen process must not hold the lock for ever, nor for as long as others wait for it: a worker that starts just then
+        # would give up. It loses its transaction, and all of what it did in it.
+        connection.execute(f"SET idle_in_transaction_session_timeout = {int(FROZEN_AFTER * 1000)}")
+        connection.execute(f"SET lock_timeout = {int((FROZEN_AFTER + timeout) * 1000)}")
         connection.execute("SET synchronous_commit = on")
     connection.autocommit = False
     connection.isolation_level = IsolationLevel.READ_COMMITTED if writer else IsolationLevel.REPEATABLE_READ

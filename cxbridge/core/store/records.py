@@ -72,7 +72,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """What a page came to. The counts add up to the items of the page; `last_seq` is the newest of all changes.
 
     `unchanged` includes what was refreshed or learnt without a change. `stale` are versions that were not stored
-    because a newer one is known, or is in the same page.
+    because a newer one is known, or is in the same page. `refreshed` are the newer versions that differ in nothing.
     """
 
     created: int = 0
@@ -81,6 +81,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int = 0
     stale: int = 0
     last_seq: int = 0
+    refreshed: Sequence[Incoming] = ()
 
 
 @dataclass(slots=True)
@@ -112,6 +113,7 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
     free = take_numbers(tx, "record", len(newest) - len(known))
     stale = len(items) - len(newest)
     unchanged = deleted = 0
+    refreshed: list[Incoming] = []
     for place, item in newest.items():
         old = known.get(place)
         if old is None:
@@ -128,6 +130,7 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
             if item.ordinal == ordinal:
                 continue
             page.touches.append({"record": record, "ordinal": item.ordinal, "seen_at": at, "body": item.body})
+            refreshed.append(item)
         else:
             _replace(page, item, record, at)
             if item.deleted and was_deleted:
@@ -144,7 +147,24 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
         deleted=deleted,
         stale=stale,
         last_seq=_write(tx, page, micros),
+        refreshed=tuple(refreshed),
     )
+
+
+def log_again(tx: Tx, refs: Iterable[Ref], at: datetime) -> int:
+    """Log a change of records in which nothing differs, so that they are met once more; gives how many."""
+    page = _Page()
+    for ref in sorted(set(refs)):
+        record = tx.connection.scalar(
+            sa.select(_records.id).where(
+                _records.connection == ref.connection, _records.stream == ref.stream, _records.key == ref.key
+            )
+        )
+        if record is not None:
+            page.replaced.append({"record": record, "op": "updated", "at": at})
+    if page.replaced:
+        _write(tx, page, to_micros(at))
+    return len(page.replaced)
 
 
 def _newest(items: Sequence[Incoming]) -> dict[tuple[str, str], Incoming]:

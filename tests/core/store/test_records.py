@@ -70,11 +70,22 @@ def test_the_same_content_again_is_free(apply, stored, log, item, noon):
 def test_the_same_content_of_a_newer_version_refreshes_without_a_change(apply, store, stored, log, item, noon):
     apply(item("1", raw=b"first"))
     later = noon + timedelta(hours=1)
-    assert apply(item("1", ordinal=2, raw=b"second"), at=later) == Applied(unchanged=1, last_seq=1)
+    again = item("1", ordinal=2, raw=b"second")
+    assert apply(again, at=later) == Applied(unchanged=1, last_seq=1, refreshed=(again,))
     assert (stored().body, stored().ordinal, stored().seen_at) == (b"1:text:2", 2, later)
     with store.read() as tx:
         assert records.raw(tx, ONE) == b"second"
     assert len(log()) == 1
+
+
+def test_what_differs_in_nothing_can_be_logged_once_more(apply, store, stored, item, noon):
+    apply(item("1"))
+    with store.write() as tx:
+        assert records.log_again(tx, [ONE, Ref("desk", "tickets", "not there")], noon) == 1
+    with store.read() as tx:
+        again = changes.of(tx, ONE)[0]
+    assert (again.seq, again.ref, again.op, again.before) == (2, ONE, "updated", stored().body)
+    assert apply(item("2")).last_seq == 3
 
 
 def test_other_content_is_updated_and_the_old_body_is_logged(apply, stored, log, item, noon):
@@ -162,7 +173,8 @@ def test_a_page_larger_than_one_statement_holds(apply, store, log, item):
     first = [item(f"{number:04}") for number in range(1203)]
     assert apply(*first) == Applied(created=1203, last_seq=1203)
     second = [item(f"{number:04}", "new" if number % 3 == 0 else "text", 2) for number in range(1203)]
-    assert apply(*second) == Applied(updated=401, unchanged=802, last_seq=1604)
+    alike = tuple(one for number, one in enumerate(second) if number % 3)
+    assert apply(*second) == Applied(updated=401, unchanged=802, last_seq=1604, refreshed=alike)
     with store.read() as tx:
         assert records.count(tx) == {("desk", "tickets"): 1203}
         assert len(records.get_many(tx, [Ref("desk", "tickets", entry.key) for entry in first])) == 1203
