@@ -30,6 +30,8 @@ TRACKERS = 8
 LATENCY = 0.1
 # For so many seconds workers are killed.
 LONGEST = 300.0
+# After that whatever is left must be done within so many seconds.
+LONGEST_REST = 900.0
 
 _RECIPE = """title = "Escalate to tracker {number}"
 owner = "support-ops"
@@ -130,6 +132,9 @@ def _storm(changes: int, every: float) -> None:
                 fleet.join()
             while not story.done():
                 time.sleep(every)
+                if time.monotonic() - begun > LONGEST + LONGEST_REST:
+                    print(fleets.told_by_the_store(place / "cx"))
+                    raise SystemExit(f"not there by then: {story.missing()}, closed: {story.closed}")
                 # Deaths come faster than a dead one is replaced at work: at some time they must cease.
                 if time.monotonic() - begun < LONGEST:
                     story.goes_on(draw)

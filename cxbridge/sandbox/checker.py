@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from itertools import pairwise
+from itertools import chain, combinations, pairwise
 from typing import Any
 
 import msgspec
@@ -72,7 +72,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """A field that follows others: `target` gets the value of `sources`, translated by `map`.
 
     Of several sources the value that stands first in `map` counts. `written` translates what the journal shows of a write into what
-    the vendor shows, where that differs. A source without a value is not carried over.
+    the vendor shows, where that differs. A source without a value is not carried over. `joined` says of each source, where given,
+    from which entry on it may count and from which on it must: in between a write may be with it or without it.
     """
 
     what: str
@@ -80,6 +81,15 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     target: Place
     map: Mapping[str, str] = {}
     written: Mapping[str, str] = {}
+    joined: Sequence[tuple[int, int]] = ()
+
+    def values(self, held: Sequence[Any], seq: int) -> set[Any]:
+        """What the target may be given at an entry where the sources hold these."""
+        joined = self.joined or [(0, 0)] * len(held)
+        sure = [one for one, (_, must) in zip(held, joined, strict=True) if must <= seq]
+        perhaps = [one for one, (may, must) in zip(held, joined, strict=True) if may <= seq < must]
+        some = chain.from_iterable(combinations(perhaps, number) for number in range(len(perhaps) + 1))
+        return {value for more in some if (value := self.value([*sure, *more])) is not None}
 
     def value(self, held: Sequence[Any]) -> Any:
         """What the target must hold where the sources hold these."""
@@ -238,9 +248,9 @@ def _flows(world: World, expected: Expected) -> Iterator[Violation]:
 def _back(world: World, flow: Flow) -> Iterator[Violation]:
     """Look at every write to the target: which version of the sources it was, and whether a newer one stood there already."""
     histories = [History.of(world.journal, one) for one in flow.sources]
-    moments = sorted({moment.seq for one in histories for moment in one.moments})
-    versions = [(seq, flow.value([one.value_at(seq) for one in histories])) for seq in moments]
-    versions = [(seq, value) for seq, value in versions if value is not None]
+    moments = sorted({moment.seq for one in histories for moment in one.moments} | set(chain(*flow.joined)))
+    versions = [(seq, flow.values([one.value_at(seq) for one in histories], seq)) for seq in moments]
+    versions = [(seq, values) for seq, values in versions if values]
     # With which value a field began may be unknown: until a known one was written, what was written may be that.
     whole = all(one.whole for one in histories)
     last = -1
@@ -248,8 +258,8 @@ def _back(world: World, flow: Flow) -> Iterator[Violation]:
         if moment.via != "api":
             continue
         value = flow.written.get(str(moment.value), moment.value)
-        known = [place for place, (seq, version) in enumerate(versions) if seq < moment.seq and version == value]
-        shown = [f"#{seq} {version!r}" for seq, version in versions]
+        known = [place for place, (seq, version) in enumerate(versions) if seq < moment.seq and value in version]
+        shown = [f"#{seq} {' or '.join(sorted(map(repr, version)))}" for seq, version in versions]
         if not known and not whole and last < 0:
             continue
         if not known:

@@ -18,6 +18,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from cxbridge.core.config import load as load_config
+from cxbridge.core.engine.bridge import Bridge
+from cxbridge.core.store import changes, outbox, runs
 from tests.integration.scene import write_folder
 
 _WORKER = re.compile(r"\(worker ([^)]+)\)")
@@ -251,6 +254,27 @@ def take_overs(control: httpx.Client, kills: Sequence[float]) -> list[float]:
         if killed:
             found.append(other.began - killed[-1])
     return found
+
+
+def told_by_the_store(folder: Path) -> str:
+    """Show what did not end well or has not ended, and what was seen of the issues: for whoever looks for what went wrong."""
+    with Bridge(load_config(folder / "cxbridge.toml")) as bridge, bridge.store.read() as tx:
+        lines = [
+            f"{one.id} {one.part} {one.key} {one.state} {one.reason}"
+            for one in runs.find(tx, limit=100_000)
+            if one.state != "done" or one.reason
+        ]
+        lines += [
+            f"{one.id} {one.run} {one.step} {one.action} {one.target} {one.state} {one.error}"
+            for one in outbox.find(tx, limit=100_000)
+            if one.state not in ("confirmed", "cancelled")
+        ]
+        lines += [
+            f"{one.seq} {one.ref} {one.op} {one.at}"
+            for one in changes.after(tx, 0, 1_000_000)
+            if one.ref.stream == "issues"
+        ]
+    return "\n".join(lines)
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float, step: float = 0.5) -> float:

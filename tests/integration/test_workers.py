@@ -86,7 +86,7 @@ def test_killed_every_few_seconds_and_joined_by_others_nothing_is_lost_doubled_o
         story.goes_on(draw)
         kills.append(fleet.kill(draw.randrange(len(fleet.running))))
         fleet.join()
-    _to_the_end(story)
+    _to_the_end(story, folder)
     print(f"taken over after {', '.join(f'{one:.1f}' for one in fleets.take_overs(control, kills))} s")
     story.judge()
     assert [fleet.end() for _ in list(fleet.running)] == [0, 0, 0]
@@ -176,7 +176,7 @@ def test_every_connection_to_the_database_lost_while_they_work(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
                 "AND datname = current_database()"
             )
-    _to_the_end(story)
+    _to_the_end(story, folder)
     story.judge()
     assert [fleet.end() for _ in list(fleet.running)] == [0, 0]
 
@@ -194,9 +194,10 @@ def test_by_hand_nothing_is_sent_to_a_connection_that_a_worker_serves(
             pass
 
 
-def _to_the_end(story: fleets.Story) -> None:
+def _to_the_end(story: fleets.Story, folder: Path) -> None:
     try:
         until(story.done, "the end of the story", 150)
     except AssertionError:
-        print(story.missing())
+        print(fleets.told_by_the_store(folder))
+        print(story.missing(), story.closed, story.priorities)
         raise

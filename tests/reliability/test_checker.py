@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from cxbridge.sandbox.checker import (
@@ -162,6 +163,24 @@ def test_of_several_the_first_in_the_map_counts(scene: Scene) -> None:
     assert scene.broken(flows=[both]) == ["I5"]
     scene.issue_priority("Highest")
     assert scene.broken(flows=[both]) == []
+
+
+def test_one_that_joins_later_counts_from_then_on(scene: Scene) -> None:
+    scene.person("POST", "/zendesk/tickets", {"subject": "Export stops", "priority": "urgent"})
+    scene.ticket_priority("normal")
+    asked = len(scene.world.journal)
+    scene.issue_priority("Medium")
+    linked = len(scene.world.journal)
+    scene.issue_priority("Highest")
+    sources = (TICKET, Place("zendesk", "2", "priority"))
+    joins = msgspec.structs.replace(flow(*sources), joined=[(0, 0), (asked, linked)])
+    assert scene.broken(flows=[joins]) == []
+    assert scene.broken(flows=[flow(*sources)]) == ["I6"]
+    early = msgspec.structs.replace(joins, joined=[(0, 0), (asked - 1, asked)])
+    assert scene.broken(flows=[early]) == ["I6"]
+    # Once it has joined, what the other one alone would come to is an older value.
+    scene.issue_priority("Medium")
+    assert scene.broken(flows=[joins]) == ["I5", "I6"]
 
 
 def test_an_older_value_over_a_newer_one_is_seen_although_it_was_mended(scene: Scene) -> None:

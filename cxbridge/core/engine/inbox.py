@@ -229,13 +229,14 @@ class Work:
 
     def _hold(self, row: inbox.Waiting, nudges: Sequence[Nudge]) -> set[str]:
         """Remember what a row asks for; gives the jobs that do it, none where nothing of it can be done here."""
-        found: set[tuple[str, str, str | None]] = set()
+        # In the order in which they were named, and each once.
+        found: dict[tuple[str, str, str | None], None] = {}
         connection = self.connections.get(row.connection)
         for nudge in nudges if connection is not None else ():
             stream = None if connection is None else pullable(connection.streams, nudge.stream)
             if stream is not None:
                 key = nudge.key if stream.one is not None and stream.name == nudge.stream else None
-                found.add((row.connection, stream.name, key))
+                found[row.connection, stream.name, key] = None
         now = self.clock.now()
         with self._lock:
             if found:

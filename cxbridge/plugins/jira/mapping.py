@@ -125,11 +125,14 @@ def ticket(issue: Issue, rules: Rules, reopened: int | None = None) -> cx.Ticket
     """Map an issue; how often it was reopened is known to those who have read its history.
 
     Raises:
-        Unreadable: when it has no key, or a time in it is no time.
+        Unreadable: when it has no key or no status, or a time in it is no time.
     """
     whole, fields = issue.wire, issue.wire.fields
     if not whole.key:
         raise Unreadable("the issue has no key")
+    if fields.status is None:
+        # Every issue has one, and it is always asked for: this is the answer to another question.
+        raise Unreadable("the issue has no status")
     updated = moment(fields.updated)
     severity = rules.severity(plain(issue.fields.get(rules.fields["severity"]))) if "severity" in rules.fields else None
     return cx.Ticket(

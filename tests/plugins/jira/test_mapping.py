@@ -305,14 +305,18 @@ def test_a_webhook_body_of_an_older_api_is_an_issue_too() -> None:
     assert (read.type, read.priority, read.requester, read.container) == ("other", "none", None, None)
 
 
+OPEN = {"status": {"name": "Open"}}
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
         ({"key": "ENG-1", "fields": {}}, "missing required field id"),
         ({"id": "1", "fields": {}}, "no key"),
-        ({"id": "1", "key": "ENG-1", "fields": {"updated": "yesterday"}}, "a time in it cannot be read"),
-        ({"id": "1", "key": "ENG-1", "fields": {"updated": "2026-05-06T10:00:00.000"}}, "no offset"),
-        ({"id": "1", "key": "ENG-1", "fields": {"duedate": "next week"}}, "due date"),
+        ({"id": "1", "key": "ENG-1", "fields": {"summary": "Export"}}, "no status"),
+        ({"id": "1", "key": "ENG-1", "fields": {**OPEN, "updated": "yesterday"}}, "a time in it cannot be read"),
+        ({"id": "1", "key": "ENG-1", "fields": {**OPEN, "updated": "2026-05-06T10:00:00.000"}}, "no offset"),
+        ({"id": "1", "key": "ENG-1", "fields": {**OPEN, "duedate": "next week"}}, "due date"),
         ({"id": "1", "key": "ENG-1", "fields": {"labels": "secret words"}}, "Expected array"),
     ],
 )

@@ -4,6 +4,7 @@ What is expected follows from what people did and from the vendors' journal alon
 """
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -150,7 +151,7 @@ def expected(world: World, cases: Sequence[Case], **more: Any) -> Expected:
         want("dues", _due(f"{recipe}: one issue", "jira", "issue.created", summary=subject), given_up=given_up)
         issue = issue_of(world, group[0])
         if recipe == "fan-in" and issue is not None:
-            want("flows", _priority([str(one.number) for one in group], issue), given_up=given_up)
+            want("flows", _priority(world, [str(one.number) for one in group], issue), given_up=given_up)
     given: dict[str, Any] = {name: tuple(found) for name, found in kinds.items()}
     return Expected(**given, **more)
 
@@ -183,13 +184,28 @@ def _joined(case: Case) -> Iterator[tuple[str, Any]]:
     yield "dues", _due(f"the link shown at {n}", "zendesk", "ticket.updated", key=n, **shown)
 
 
-def _priority(tickets: Sequence[str], issue: str) -> Flow:
+def _linked_at(world: World, ticket: str) -> int | None:
+    """Find the entry that shows a ticket's link at its issue."""
+    links = world.journal.effects("remotelink.created", vendor="jira")
+    return next((one.seq for one in links if str(one.detail["global_id"]).endswith(f"&id={ticket}")), None)
+
+
+def _joined_group(world: World, ticket: str) -> tuple[int, int]:
+    """Say from which entry on a ticket may count for its issue, since somebody asked for that, and from which on it must."""
+    changes = [*world.journal.effects("ticket.created", vendor="zendesk"), *world.journal.effects("ticket.updated")]
+    asked = [one.seq for one in changes if one.key == ticket and "shared" in str(one.detail)]
+    return min(asked, default=0), _linked_at(world, ticket) or sys.maxsize
+
+
+def _priority(world: World, tickets: Sequence[str], issue: str) -> Flow:
     return Flow(
         what="the help desk owns the priority",
         sources=[Place("zendesk", one, "priority") for one in tickets],
         target=Place("jira", issue, "priority"),
         map=PRIORITIES,
         written=WRITTEN,
+        # A ticket that comes to an issue of others counts from then on; one alone always has.
+        joined=[_joined_group(world, one) for one in tickets] if len(tickets) > 1 else (),
     )
 
 
@@ -202,7 +218,7 @@ def _wanted(case: Case, issue: str | None, world: World) -> Iterator[tuple[str, 
             yield "dues", note
             yield "orders", Order(what=f"{n}: the issue before the note", steps=[made, note])
         case "two-way" if issue is not None:
-            yield "flows", _priority([str(n)], issue)
+            yield "flows", _priority(world, [str(n)], issue)
             yield (
                 "flows",
                 Flow(
@@ -235,14 +251,7 @@ def _wanted(case: Case, issue: str | None, world: World) -> Iterator[tuple[str, 
                 yield "orders", Order(what=f"{n}: {one.what}, then the tag", steps=[one, tag])
         case "follow" if issue is not None:
             moves = [one for one in world.journal.effects("transition", via="ui", vendor="jira") if one.key == issue]
-            linked = next(
-                (
-                    one.seq
-                    for one in world.journal.effects("remotelink.created", vendor="jira")
-                    if str(one.detail["global_id"]).endswith(f"&id={n}")
-                ),
-                None,
-            )
+            linked = _linked_at(world, str(n))
             done = [(one.seq, one.detail["to"] == "Done") for one in moves]
             closed = [seq for (_, before), (seq, now) in pairwise([(0, False), *done]) if now and not before]
             # What was closed and opened again between two looks was never seen closed.

@@ -363,6 +363,11 @@ class Day:
         how = dict(gust.how)
         lasting = how.pop("lasting", False)
         method = how.pop("method", None)
+        waiting = self.stage.world.faults.rules()
+        if gust.what == "latency" and any((one.name, one.vendor) == ("latency", gust.vendor) for one in waiting):
+            # Two that strike one request would have the vendor act later than twice `settle` after we gave it up, which is more
+            # than is promised.
+            return
         rule = self.stage.world.faults.add(gust.what, gust.vendor, method=method, times=None if lasting else 1, **how)
         self._rules = getattr(self, "_rules", [])
         self._rules.append(rule)

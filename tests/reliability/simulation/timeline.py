@@ -77,7 +77,10 @@ class Timeline:
 
     def draw(self, lot: Random) -> str:
         """Take one of the jobs that wait."""
-        return self.waiting.pop(lot.randrange(len(self.waiting)))
+        # The daemon asks for several at once in the order of a set, which is another one in each process.
+        job = lot.choice(sorted(self.waiting))
+        self.waiting.remove(job)
+        return job
 
     def work(self, job: str) -> None:
         """Do a job."""
