@@ -17,6 +17,7 @@ from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.jobs import owner_of
 from cxbridge.core.errors import StoreError
 from cxbridge.core.store import agenda, leases, outbox
+from cxbridge.sandbox.checker import Budget, Expected, judge
 from cxbridge.sandbox.server import Sandbox
 from tests.conftest import PostgreSQL
 from tests.integration import fleet as fleets
@@ -116,6 +117,41 @@ def test_a_worker_that_stood_still_finds_itself_replaced_and_says_nothing_more(
     assert first.poll() is None
     assert len(turns) >= asked
     assert [fleet.end() for _ in list(fleet.running)] == [0, 0]
+
+
+def test_no_vendor_is_asked_more_often_than_it_allows_whoever_serves_it(postgresql: PostgreSQL, tmp_path: Path) -> None:
+    """Ten exports a minute, counted over all workers: one that takes over begins with what the dead one has used up."""
+    folder = tmp_path / "cx"
+    with (
+        Sandbox(zendesk_options={"export_lag": 1}, jira_options={"search_lag": 1}) as strict,
+        httpx.Client(base_url=strict.control_url, timeout=60) as control,
+    ):
+        fleets.write(folder, strict.zendesk_url, strict.jira_url, postgresql.empty())
+        story = fleets.Story(control, tickets=40, escalated=40)
+        story.begin()
+        made = Fleet(folder)
+        try:
+            made.join()
+            made.join()
+            for goal in (1, 20):
+                until(partial(_as_many, control, "jira:issue.created", goal), f"issue {goal}", 120, 0.1)
+                story.goes_on(random.Random(goal))
+                made.kill(0)
+                made.join()
+            _to_the_end(story, folder)
+        except BaseException:
+            print(made.said()[-20_000:])
+            raise
+        finally:
+            made.close()
+        story.judge()
+        asked = [
+            Budget(vendor="zendesk", limit=10, period=60.0, path_regex="incremental/tickets/cursor"),
+            Budget(vendor="zendesk", limit=400, period=60.0),
+        ]
+        assert judge(strict.world, Expected(budgets=asked)) == []
+        refused = [one for one in strict.world.journal.requests() if one.status == 429]
+        assert refused == []
 
 
 def test_a_webhook_that_any_worker_stored_is_worked_off_while_all_of_them_are_replaced(

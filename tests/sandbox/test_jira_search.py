@@ -306,3 +306,16 @@ def test_bulk_fetch_reads_by_id_without_lag(api: httpx.Client) -> None:
     ]
     assert answer["issueErrors"] == []
     assert api.post("/rest/api/3/issue/bulkfetch", json={"issueIdsOrKeys": ["1"] * 101}).status_code == 400
+
+
+def test_a_label_is_found_for_as_long_as_an_issue_has_it(api: httpx.Client, sandbox: Sandbox) -> None:
+    first, second = make(api, labels=["Export", "cxb-1"]), make(api, labels=["cxb-2"])
+    sandbox.world.clock.advance(3600)
+    assert keys(api, "labels = export AND project = ENG") == [first]
+    assert keys(api, "project = ENG AND labels in (cxb-1, cxb-2) ORDER BY key ASC") == [first, second]
+    api.put(f"/rest/api/3/issue/{first}", json={"fields": {"labels": ["cxb-2"]}}).raise_for_status()
+    sandbox.world.clock.advance(3600)
+    assert keys(api, "labels = export AND project = ENG") == []
+    assert keys(api, "project = ENG AND labels = CXB-2 ORDER BY key DESC") == [second, first]
+    api.delete(f"/rest/api/3/issue/{second}").raise_for_status()
+    assert keys(api, "labels = cxb-2 AND project = ENG") == [first]

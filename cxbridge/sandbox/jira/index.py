@@ -1,7 +1,7 @@
 """The search index: issue versions as the site's search knows them, some seconds behind the issues themselves."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from cxbridge.sandbox.jira.records import Issue
@@ -16,6 +16,8 @@ class Index:
         self._shown: dict[int, Issue] = {}
         self._pending: deque[tuple[datetime, Issue]] = deque()
         self._gone: set[int] = set()
+        # Ids of shown issues by label: integrations look for theirs by one, and not every search can go through all issues.
+        self._labelled: dict[str, set[int]] = {}
 
     def wrote(self, issue: Issue, at: datetime) -> None:
         """Take note of a new version; searches meet it once it is `lag` seconds old."""
@@ -24,7 +26,7 @@ class Index:
     def removed(self, issue_id: int) -> None:
         """Drop a deleted issue at once: search loads what it found, and there is nothing left to load."""
         self._gone.add(issue_id)
-        self._shown.pop(issue_id, None)
+        self._forget(issue_id)
         self.generation += 1
 
     def touch(self) -> None:
@@ -40,8 +42,12 @@ class Index:
         limit = now - timedelta(seconds=self.lag)
         self._apply(sum(1 for _ in self._due(limit)))
 
-    def documents(self) -> Iterator[Issue]:
-        return iter(self._shown.values())
+    def documents(self, labels: Collection[str] | None = None) -> Iterator[Issue]:
+        """Give the issues as search knows them; `labels`, in small letters, leave out those that have none of them."""
+        if labels is None:
+            return iter(self._shown.values())
+        found = set().union(*(self._labelled.get(label, ()) for label in labels))
+        return (self._shown[issue_id] for issue_id in sorted(found))
 
     def _due(self, limit: datetime) -> Iterator[Issue]:
         for at, issue in self._pending:
@@ -53,6 +59,14 @@ class Index:
         for _ in range(count):
             _, issue = self._pending.popleft()
             if issue.id not in self._gone:
+                self._forget(issue.id)
                 self._shown[issue.id] = issue
+                for label in issue.labels:
+                    self._labelled.setdefault(label.casefold(), set()).add(issue.id)
         if count:
             self.generation += 1
+
+    def _forget(self, issue_id: int) -> None:
+        before = self._shown.pop(issue_id, None)
+        for label in before.labels if before is not None else ():
+            self._labelled.get(label.casefold(), set()).discard(issue_id)

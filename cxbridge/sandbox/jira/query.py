@@ -38,6 +38,8 @@ class Plan:
     order: tuple[tuple[Callable[[Issue], SortValue], bool], ...]
     lasting: bool
     """Whether the same issues give the same answer later: nothing in the query is relative to now."""
+    labels: frozenset[str] | None = None
+    """Labels, in small letters, of which every issue that is found has one; None where the query does not say so."""
 
 
 def plan(query: Query, asker: Asker) -> Plan:
@@ -50,7 +52,18 @@ def plan(query: Query, asker: Asker) -> Plan:
     matches = maker.node(query.where) if query.where is not None else _everything
     order = tuple((terms.sorter(name, asker.site), descending) for name, descending in query.order)
     # Without ORDER BY the newest issue comes first; unverified for the present search.
-    return Plan(matches, order or ((terms.by_created, True),), maker.lasting)
+    return Plan(matches, order or ((terms.by_created, True),), maker.lasting, _labels(query.where))
+
+
+def _labels(node: Node | None) -> frozenset[str] | None:
+    if isinstance(node, Clause):
+        named = node.field.casefold() == "labels" and node.operator in ("=", "in")
+        if not named or any(value.kind == "empty" for value in node.values):
+            return None
+        return frozenset(value.text.casefold() for value in node.values)
+    if node is None or node.kind != "and":
+        return None
+    return next((found for part in node.parts if (found := _labels(part)) is not None), None)
 
 
 def _everything(issue: Issue) -> bool:

@@ -109,7 +109,7 @@ class Search:
         key = (text, user.account_id, self.state.index.generation)
         if ready.lasting and not reconcile and key in self._answers:
             return self._answers[key], descending
-        shown = {issue.id: issue for issue in self.state.index.documents()}
+        shown = {issue.id: issue for issue in self.state.index.documents(ready.labels)}
         for issue_id in reconcile:
             issue = self.state.find(issue_id)
             if issue is not None:
