@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 # Two workers' clocks may differ, by as much as is let pass between the one that sent and the one that stored.
 _CLOCKS = timedelta(seconds=1)
+# More changes than that of one side are not met again, nor comments behind so many changes of whatever kind: a write that was in
+# doubt for hours, while all of a help desk was read for the first time, must not keep the writer.
+_LONGEST = 1_000
+_MOST = 20_000
 
 
 def keep(stepper: "Stepper", scopes: Scopes, recipe: Recipe | None, advanced: Advance) -> list[Delivery]:
@@ -51,14 +55,24 @@ def _overlooked(stepper: "Stepper", scopes: Scopes, recipe: Recipe, link: Link, 
     position = planning.position(scopes.tx, recipe.id) if since is not None else None
     if since is None or position is None:
         return
-    sides = {link.left, link.right}
-    homes = {one.connection for one in sides} if comments else set()
-    found = changes.recent(
-        scopes.tx,
-        position,
-        since - _CLOCKS,
-        lambda ref, kind: ref in sides or (kind == "comment" and ref.connection in homes),
-    )
+    since -= _CLOCKS
+    sides = (link.left, link.right)
+    found = [
+        one
+        for side in sides
+        for one in changes.of(scopes.tx, side, _LONGEST)
+        if one.seq <= position and one.at >= since
+    ]
+    if comments:
+        homes = {one.connection for one in sides}
+        found += changes.recent(
+            scopes.tx,
+            position,
+            since,
+            lambda ref, kind: kind == "comment" and ref.connection in homes and ref not in sides,
+            _MOST,
+        )
+    found.sort(key=lambda one: one.seq)
     # Apart, so that what others did to an entity since it came into being is not taken for part of that.
     for some in ([one for one in found if one.op == "created"], [one for one in found if one.op != "created"]):
         for subject in subjects(scopes.tx, some, lambda *_: True):

@@ -31,7 +31,6 @@ _names = (
 )
 # Most of the time nothing has happened in the moment that is asked for; after that the steps grow.
 _FIRST_STEP = 32
-_LARGEST_STEP = 2000
 
 
 def after(tx: Tx, seq: int, limit: int) -> list[Change]:
@@ -44,20 +43,21 @@ def last_seq(tx: Tx) -> int:
     return tx.connection.scalar(sa.select(sa.func.max(_changes.seq))) or 0
 
 
-def recent(tx: Tx, upto: int, since: datetime, chosen: Callable[[Ref, str], bool]) -> list[Change]:
+def recent(tx: Tx, upto: int, since: datetime, chosen: Callable[[Ref, str], bool], most: int) -> list[Change]:
     """Read, oldest first, those of the changes up to `upto` that were logged since then and that are chosen by ref and kind.
 
-    Goes back along the log, and so costs what was logged since then, not what is stored.
+    Goes back along the log, and so costs what was logged since then, not what is stored: `most` changes at the most are looked at.
     """
     wanted: list[int] = []
-    before, some = upto + 1, _FIRST_STEP
-    while True:
+    before, some, left = upto + 1, _FIRST_STEP, most
+    while left > 0:
+        some = min(some, left)
         rows = tx.connection.execute(_names.where(_changes.seq < before).limit(some)).all()
         late = [row for row in rows if row.at >= since]
         wanted += [row.seq for row in late if chosen(Ref(row.connection, row.stream, row.key), row.kind)]
         if len(late) < len(rows) or len(rows) < some:
             break
-        before, some = rows[-1].seq, min(some * 8, _LARGEST_STEP)
+        before, some, left = rows[-1].seq, some * 8, left - some
     found: list[Change] = []
     for numbers in chunks(sorted(wanted)):
         found += _read(tx.connection.execute(_whole.where(_changes.seq.in_(numbers)).order_by(_changes.seq)))

@@ -86,3 +86,22 @@ def test_bodies_as_of_for_more_than_one_statement_holds(store, item, noon):
     wanted = [(Ref("desk", "tickets", str(n)), count) for n in range(count)]
     with store.read() as tx:
         assert changes.bodies_as_of(tx, wanted) == {pair: f"{pair[0].key}:a:97".encode() for pair in wanted}
+
+
+def test_what_was_logged_of_late_is_read_back_to_a_time_and_no_further_than_asked(store, item, noon):
+    for minute in range(5):
+        with store.write() as tx:
+            page = [item(f"{minute}-{number}", kind="task" if number % 2 else "ticket") for number in range(100)]
+            records.apply(tx, "desk", page, noon + timedelta(minutes=minute))
+
+    def tasks(ref, kind):
+        return kind == "task"
+
+    with store.read() as tx:
+        late = changes.recent(tx, 450, noon + timedelta(minutes=3), tasks, 10_000)
+        assert [one.seq for one in late] == list(range(302, 451, 2))
+        assert {one.kind for one in late} == {"task"}
+        assert late == [one for one in changes.after(tx, 300, 150) if one.kind == "task"]
+        assert [one.seq for one in changes.recent(tx, 500, noon, tasks, 50)] == list(range(452, 501, 2))
+        assert len(changes.recent(tx, 500, noon, tasks, 10_000)) == 250
+        assert changes.recent(tx, 500, noon + timedelta(hours=1), tasks, 10_000) == []
