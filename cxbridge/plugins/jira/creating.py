@@ -8,7 +8,6 @@ search for and a property as proof are part of the very call that creates.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Final
 
 from cxbridge.core import connector as cx
@@ -17,7 +16,6 @@ from cxbridge.plugins.jira.rules import Rules, fold
 from cxbridge.plugins.jira.screens import Screen
 
 _META: Final = "/rest/api/3/issue/createmeta"
-_KEPT: Final = timedelta(minutes=1)
 
 
 @dataclass
@@ -29,42 +27,7 @@ class _Draft:
     told: list[str] = field(default_factory=list)
 
 
-class Offers:
-    """What an account may create in each project and what the screens for it hold, kept for a minute.
-
-    It seldom changes, and asking for it before every issue would double the requests of a connection.
-    """
-
-    def __init__(self) -> None:
-        self._types: dict[str, tuple[datetime, list[wire.IssueType]]] = {}
-        self._screens: dict[tuple[str, str], tuple[datetime, Screen]] = {}
-
-    def types(self, client: cx.Client, project: str) -> list[wire.IssueType]:
-        """List the types that may be created in a project."""
-        kept = self._types.get(project)
-        if kept is None or not timedelta() <= client.now - kept[0] < _KEPT:
-            kept = self._types[project] = client.now, _types(client, project)
-        return kept[1]
-
-    def screen(self, client: cx.Client, project: str, kind: wire.IssueType) -> Screen:
-        """Give the create screen of a type."""
-        name = project, str(kind.id)
-        kept = self._screens.get(name)
-        if kept is None or not timedelta() <= client.now - kept[0] < _KEPT:
-            kept = self._screens[name] = client.now, _screen(client, project, kind)
-        return kept[1]
-
-    def knows(self, project: str) -> bool:
-        """Whether something is kept of a project."""
-        return project in self._types
-
-    def forget(self, project: str) -> None:
-        """Have a project asked for anew the next time."""
-        self._types.pop(project, None)
-        self._screens = {name: kept for name, kept in self._screens.items() if name[0] != project}
-
-
-def perform(rules: Rules, offers: Offers, client: cx.Client, call: cx.Call) -> cx.Receipt:
+def perform(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
     """Reuse the issue that is named or marked, else create one.
 
     Raises:
@@ -76,22 +39,8 @@ def perform(rules: Rules, offers: Offers, client: cx.Client, call: cx.Call) -> c
     if earlier := _earlier(rules, client, call.marker, changed=False):
         return earlier
     project = _project(rules, inputs)
-    kept = offers.knows(project)
-    try:
-        return _created(rules, offers, client, call, inputs, project)
-    except cx.Rejected:
-        # Nothing was made. What was kept may have changed since: it is asked for once more.
-        if not kept:
-            raise
-        offers.forget(project)
-    return _created(rules, offers, client, call, inputs, project)
-
-
-def _created(
-    rules: Rules, offers: Offers, client: cx.Client, call: cx.Call, inputs: cx.EnsureTicket, project: str
-) -> cx.Receipt:
-    kind, told = _type(rules, offers, client, project, inputs)
-    draft = _drafted(rules, inputs, kind, offers.screen(client, project, kind), call.marker)
+    kind, told = _type(rules, client, project, inputs)
+    draft = _drafted(rules, inputs, kind, _screen(client, project, kind), call.marker)
     if told:
         draft.told.insert(0, told)
     body = {
@@ -152,28 +101,26 @@ def _project(rules: Rules, inputs: cx.EnsureTicket) -> str:
     return inputs.project.upper()
 
 
-def _type(
-    rules: Rules, offers: Offers, client: cx.Client, project: str, inputs: cx.EnsureTicket
-) -> tuple[wire.IssueType, str]:
+def _type(rules: Rules, client: cx.Client, project: str, inputs: cx.EnsureTicket) -> tuple[wire.IssueType, str]:
     """Choose the issue type: by the configured or stock names of the wanted kind, else what the project has."""
     names = rules.type_names(inputs.type)
     try:
-        found = offers.types(client, project)
+        offers = _types(client, project)
     except cx.NotFound:
         raise cx.NotFound(
             f'project {project} is not visible to this account, or it lacks the "Create issues" permission there'
         ) from None
-    kinds = [offer for offer in found if not offer.subtask]
-    if not kinds:
+    offers = [offer for offer in offers if not offer.subtask]
+    if not offers:
         raise cx.Rejected(
             f'this account may create nothing in {project}: it needs the "Create issues" permission there'
         )
     for name in names:
-        for offer in kinds:
+        for offer in offers:
             if name == str(offer.id) or fold(name) == fold(offer.name or ""):
                 lost = inputs.type is not None and rules.type(offer) != inputs.type
                 return offer, f"{project} has no type for {inputs.type}: used {offer.name}" if lost else ""
-    return kinds[0], f"{project} has no type {names[0]}: used {kinds[0].name}"
+    return offers[0], f"{project} has no type {names[0]}: used {offers[0].name}"
 
 
 def _types(client: cx.Client, project: str) -> list[wire.IssueType]:

@@ -1,11 +1,14 @@
 """Leases: one holder at a time, a fence that grows, and nothing stored by whom was taken over from. On both databases."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from cxbridge.core.store import leases, schema
+from cxbridge.core.errors import StoreError
+from cxbridge.core.store import Store, leases, schema
+from cxbridge.core.store import postgresql as store_on_server
 from cxbridge.core.store.leases import LostLeaseError
 
 LONG = timedelta(hours=1)
@@ -69,20 +72,22 @@ def test_living_names_those_that_have_not_lapsed(store):
         assert [(one.name, one.worker) for one in leases.living(tx)] == [("connection:desk", "one")]
 
 
-def test_a_take_over_waits_for_what_is_being_committed_under_the_lease(postgresql, clock):
-    from cxbridge.core.store import Store
-
-    store = Store.open(postgresql.empty(), clock=clock, timeout=1.0)
+def test_a_take_over_waits_for_what_is_being_committed_under_the_lease(postgresql, clock, monkeypatch):
+    monkeypatch.setattr(store_on_server, "FROZEN_AFTER", 0.2)
+    store = Store.open(postgresql.empty(), clock=clock, timeout=0.8)
     try:
         first = taken(store, "one", OVER)
         assert first is not None
-        with store.write() as tx:
+        with store.write() as tx, ThreadPoolExecutor(1) as threads:
             leases.check(tx, first)
+            # Who says nothing in the middle of a commit is taken for frozen: this one is at work.
+            working = threads.submit(tx.connection.exec_driver_sql, "SELECT pg_sleep(3)")
             with store.aside() as beside:
                 # Renewing goes on beside it; taking over does not.
                 assert leases.renew(beside, [first], OVER) == {"connection:desk"}
-            with pytest.raises(Exception, match=r"lock|busy|wait"):
+            with pytest.raises(StoreError, match="is locked by another process"):
                 taken(store, "two")
+            working.result()
         assert taken(store, "two") is not None
     finally:
         store.close()
