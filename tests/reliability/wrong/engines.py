@@ -126,8 +126,8 @@ def _position_first() -> AbstractContextManager[object]:
 
 
 def _echo_by_entity() -> AbstractContextManager[object]:
-    def explained(written: Any, op: str, fields: set[str], after: Any, seq: int) -> Any:
-        del op, after, seq
+    def explained(written: Any, op: str, fields: set[str], *_: Any) -> Any:
+        del op
         return (set(fields), list(written)) if written else (set(), [])
 
     return mock.patch.object(subjects, "_explained", explained)
