@@ -128,11 +128,9 @@ def ticket(issue: Issue, rules: Rules, reopened: int | None = None) -> cx.Ticket
         Unreadable: when it has no key or no status, or a time in it is no time.
     """
     whole, fields = issue.wire, issue.wire.fields
-    if not whole.key:
-        raise Unreadable("the issue has no key")
-    if fields.status is None:
-        # Every issue has one, and it is always asked for: this is the answer to another question.
-        raise Unreadable("the issue has no status")
+    if not whole.key or fields.status is None:
+        # Every issue has both, and they are always asked for: without them it is the answer to another question.
+        raise Unreadable(f"the issue has no {'status' if whole.key else 'key'}")
     updated = moment(fields.updated)
     severity = rules.severity(plain(issue.fields.get(rules.fields["severity"]))) if "severity" in rules.fields else None
     return cx.Ticket(
