@@ -3,7 +3,7 @@
 A change follows once, whether it is met in the change log or when the link is made that it was waiting for.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from cxbridge.core.engine import restoring
@@ -41,7 +41,7 @@ def follow_runs(
     if not follow.when.holds(scope):
         return
     part, key = f"follow:{follow.id}", str(subject.ref)
-    for value, items in _chosen(follow, scope, None if only is None else {only}).items():
+    for value, items in _chosen(follow, scope, only).items():
         # By value it is once for good; else once per change, all items in one run, and those linked later in one of their own.
         told = f">{value}" if value is not None else f"@{subject.seq}" if only is None else f"@{subject.seq}+{only}"
         context: dict[str, Any] = {"noun": noun, "items": items, "event": event}
@@ -50,12 +50,12 @@ def follow_runs(
         yield started(recipe, part, key, f"{prefix}{key}{told}", subject.ref, scopes.now, subject.hops, context)
 
 
-def _chosen(follow: Follow, scope: Scope, only: Collection[str] | None) -> dict[str | None, list[str]]:
+def _chosen(follow: Follow, scope: Scope, only: str | None) -> dict[str | None, list[str]]:
     """Name whom a follow acts on, by the value of `once_per`, or all under None where there is no such rule."""
     chosen: dict[str | None, list[str]] = {}
     for one in follow.for_each.evaluate(scope):
         # What was deleted meanwhile has nobody left who could read about it.
-        if one.get("deleted_at") or (only is not None and one["id"] not in only):
+        if one.get("deleted_at") or (only is not None and one["id"] != only):
             continue
         if follow.condition is not None or follow.once_per is not None:
             scope["item"] = one

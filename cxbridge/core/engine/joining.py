@@ -24,7 +24,7 @@ from cxbridge.core.store import changes, links, outbox, planning, runs, state
 if TYPE_CHECKING:
     from cxbridge.core.engine.steps import Stepper
 
-# Two workers' clocks may differ, by as much as is let pass between the one that sent and the one that stored.
+# The worker that sent and the one that stored may have clocks that differ by so much.
 _CLOCKS = timedelta(seconds=1)
 # More changes than that of one side are not met again, nor comments behind so many changes of whatever kind: a write that was in
 # doubt for hours, while all of a help desk was read for the first time, must not keep the writer.
@@ -86,9 +86,8 @@ def _met(stepper: "Stepper", scopes: Scopes, recipe: Recipe, link: Link, subject
         home = subject.after.get("ticket")
         if home in (str(link.left), str(link.right)):
             other = link.right if home == str(link.left) else link.left
-            for run in sync_runs(scopes, recipe, subject, "", stepper.escape):
-                if run.context.get("target") == str(other) or run.key == str(other):
-                    yield run
+            # Those that the comment reached by other links it has reached already.
+            yield from (run for run in sync_runs(scopes, recipe, subject, "", stepper.escape) if run.key == str(other))
         return
     if subject.echo and recipe.id in subject.writers:
         return

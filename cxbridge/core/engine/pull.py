@@ -187,10 +187,14 @@ def _store_page(
 
 def _set_back(tx: Tx, connection: str, refreshed: Sequence[Incoming], now: datetime) -> int:
     """Log a change of what we wrote and somebody set back before a pull showed it: the versions before and after are alike."""
-    refs = {Ref(connection, item.stream, item.key): item for item in refreshed if not item.deleted}
-    written = receipts.of_many(tx, refs) if refs else {}
-    found = [ref for ref, told in written.items() if overruled(told, body_view(ref, refs[ref].kind, refs[ref].body))]
-    return records.log_again(tx, found, now) if found else 0
+    shown = {Ref(connection, item.stream, item.key): item for item in refreshed if not item.deleted}
+    written = receipts.of_many(tx, shown) if shown else {}
+    again = [
+        (ref.stream, ref.key)
+        for ref, told in written.items()
+        if overruled(told, body_view(ref, shown[ref].kind, shown[ref].body))
+    ]
+    return records.log_again(tx, connection, again, now) if again else 0
 
 
 def _doubt(

@@ -151,17 +151,10 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
     )
 
 
-def log_again(tx: Tx, refs: Iterable[Ref], at: datetime) -> int:
-    """Log a change of records in which nothing differs, so that they are met once more; gives how many."""
-    page = _Page()
-    for ref in sorted(set(refs)):
-        record = tx.connection.scalar(
-            sa.select(_records.id).where(
-                _records.connection == ref.connection, _records.stream == ref.stream, _records.key == ref.key
-            )
-        )
-        if record is not None:
-            page.replaced.append({"record": record, "op": "updated", "at": at})
+def log_again(tx: Tx, connection: str, places: Iterable[tuple[str, str]], at: datetime) -> int:
+    """Log a change in which nothing differs of records, named by stream and key, so that they are met once more; gives how many."""
+    known = _known_of(tx, connection, sorted(set(places)))
+    page = _Page(replaced=[{"record": record, "op": "updated", "at": at} for record, *_ in sorted(known.values())])
     if page.replaced:
         _write(tx, page, to_micros(at))
     return len(page.replaced)

@@ -81,7 +81,7 @@ def test_the_same_content_of_a_newer_version_refreshes_without_a_change(apply, s
 def test_what_differs_in_nothing_can_be_logged_once_more(apply, store, stored, item, noon):
     apply(item("1"))
     with store.write() as tx:
-        assert records.log_again(tx, [ONE, Ref("desk", "tickets", "not there")], noon) == 1
+        assert records.log_again(tx, "desk", [("tickets", "1"), ("tickets", "not there")], noon) == 1
     with store.read() as tx:
         again = changes.of(tx, ONE)[0]
     assert (again.seq, again.ref, again.op, again.before) == (2, ONE, "updated", stored().body)
