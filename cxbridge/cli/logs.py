@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 
 def configure(stream: TextIO | None = None, *, level: str = "info") -> None:
@@ -29,11 +30,27 @@ def configure(stream: TextIO | None = None, *, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lines(out))),
         cache_logger_on_first_use=False,
     )
     # What libraries say (the scheduler's missed alarms, say) comes the same way.
     logging.basicConfig(handlers=[_Handed()], level=max(number, logging.WARNING), force=True)
+
+
+class _Lines:
+    """A stream whose trouble ends with the line it hit: what the daemon does must not hang on a full disk or a closed pipe."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            return self._out.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._out.flush()
 
 
 class _Handed(logging.Handler):

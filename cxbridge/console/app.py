@@ -23,6 +23,7 @@ from cxbridge.console.endpoints import Endpoint, Endpoints, judge
 from cxbridge.console.intake import Intake
 from cxbridge.console.judges import Judges
 from cxbridge.console.readiness import Readiness
+from cxbridge.core import defects
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Inbound
 from cxbridge.core.engine.watchdog import Watchdog
@@ -91,7 +92,7 @@ class Door:
         except _Gone:
             return
         except Exception as error:  # noqa: BLE001  # the last net: an attacker must never see an error of the server's
-            _log.error("webhook.failed", error=f"{type(error).__name__}: {error}", exc_info=True)
+            defects.tell(_log, "webhook.failed", error)
             response = _plain(400)
         with contextlib.suppress(OSError):
             await response(scope, receive, send)

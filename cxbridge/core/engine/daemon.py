@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from cxbridge.core import defects
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.jobs import Embedded, Jobs
 from cxbridge.core.engine.plan import Planned
@@ -85,7 +86,7 @@ class Daemon:
         try:
             self.bridge.inbox.hear()
         except Exception as error:  # noqa: BLE001  # a defect of ours stops nothing else
-            _log.error("job.failed", job="inbox", error=f"{type(error).__name__}: {error}", exc_info=True)
+            defects.tell(_log, "job.failed", error, job="inbox")
         self._jobs.start(
             [
                 "plan",

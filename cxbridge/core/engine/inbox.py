@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from cxbridge.core import defects
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Pressed, Stream
 from cxbridge.core.engine import approvals
@@ -266,13 +267,7 @@ class Work:
         except CxbridgeError:
             raise
         except Exception as error:  # noqa: BLE001  # a defect there must not keep all later deliveries waiting
-            _log.error(
-                "inbox.answer_failed",
-                connection=row.connection,
-                row=row.id,
-                error=f"{type(error).__name__}: {error}",
-                exc_info=True,
-            )
+            defects.tell(_log, "inbox.answer_failed", error, connection=row.connection, row=row.id)
             return False
         return True
 

@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from cxbridge.core import defects
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine.watchdog import TICK
 from cxbridge.core.store import Tx
@@ -150,7 +151,7 @@ class Board:
             try:
                 self.handler(key)
             except BaseException as error:  # noqa: BLE001  # one failed job must not take a worker with it
-                _log.error("job.failed", job=key, error=f"{type(error).__name__}: {error}", exc_info=True)
+                defects.tell(_log, "job.failed", error, job=key)
             finally:
                 with self._condition:
                     relieved = key in self._relieved

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import structlog
 
+from cxbridge.core import defects
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine.jobs import Handler, owner_of
 from cxbridge.core.engine.leasing import RENEWED_EVERY, Held, Holder
@@ -224,7 +225,7 @@ class Workers:
             with self._store.under(self._holder.guard(service.held)):
                 self._handler(entry.job, service.stop)
         except Exception as error:  # noqa: BLE001  # one failed job must not take the service with it
-            _log.error("job.failed", job=entry.job, error=f"{type(error).__name__}: {error}", exc_info=True)
+            defects.tell(_log, "job.failed", error, job=entry.job)
         finally:
             try:
                 # One that was told to stop may have more to do: it stays due.
@@ -272,7 +273,7 @@ class Workers:
             except StoreError as error:
                 _log.debug("leases.not_renewed", error=str(error))
             except Exception as error:  # noqa: BLE001  # whatever it was, leases must be renewed
-                _log.error("leases.failed", error=f"{type(error).__name__}: {error}", exc_info=True)
+                defects.tell(_log, "leases.failed", error)
         # Those under which something still ends are kept alive until it has.
         while self._services and not self._over.is_set():
             try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from cxbridge.core import defects
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.store.engine import Store
 
@@ -130,7 +131,7 @@ class Dispatcher:
             if not self._up.done():
                 self._up.set_exception(StoreError(f"{self._store.place} cannot be reached ({type(error).__name__})"))
             else:
-                _log.error("dispatch.ended", error=f"{type(error).__name__}: {error}", exc_info=True)
+                defects.tell(_log, "dispatch.ended", error)
 
     async def _keep_going(self) -> None:
         """Run the engine until told to stop; started again where it ends by itself."""
@@ -191,7 +192,7 @@ class Dispatcher:
             try:
                 self._serve(owner)
             except Exception as error:  # noqa: BLE001  # one owner's defect must not take the worker with it
-                _log.error("job.failed", job=owner, error=f"{type(error).__name__}: {error}", exc_info=True)
+                defects.tell(_log, "job.failed", error, job=owner)
             finally:
                 with suppress(RuntimeError):  # nobody waits any more
                     loop.call_soon_threadsafe(done.set)
