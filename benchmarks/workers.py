@@ -88,7 +88,7 @@ def _scale(tickets: int, numbers: Sequence[int], abreast: int) -> None:
                 control,
                 (fleets.ticket(one, tags=[f"t{one % TRACKERS}"]) for one in range(1, tickets + 1)),
             )
-            slow = {"name": "latency", "vendor": "jira", "params": {"seconds": LATENCY}}
+            slow = {"name": "latency", "vendor": "jira", "times": None, "params": {"seconds": LATENCY}}
             control.post("/faults", json=slow).raise_for_status()
             before = _issues(control)
             fleet = fleets.Fleet(place)
@@ -104,6 +104,11 @@ def _scale(tickets: int, numbers: Sequence[int], abreast: int) -> None:
             finally:
                 fleet.close()
             summary = control.get("/summary", timeout=300).json()
+            slowed = sum(rule["struck"] for rule in control.get("/faults").json()["faults"])
+        if slowed < 2 * tickets:
+            raise SystemExit(
+                f"the vendors answered at once: only {slowed} requests were slow, so this measures nothing"
+            )
         if summary["duplicates"] or any(ended) or summary["api_effects"]["jira:issue.created"] != tickets:
             raise SystemExit(
                 f"not as it should be: {summary['api_effects']}, {len(summary['duplicates'])} twice, {ended}"

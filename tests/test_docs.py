@@ -412,7 +412,8 @@ def test_log_events() -> None:
         *(file for part in ("core", "console", "plugins") for file in (ROOT / "cxbridge" / part).rglob("*.py")),
         ROOT / "cxbridge/cli/daemon.py",
     ]
-    pattern = re.compile(r"(?:\b_?log\.(?:info|warning|error|debug)|\btold|getattr\(_log, \w+\))\(\s*\"([a-z_.]+)\"")
+    called = r"(?:\b_?log\.(?:info|warning|error|debug)|\btold|getattr\(_log, \w+\))\("
+    pattern = re.compile(rf"(?:{called}|\btell\(_log,)\s*\"([a-z_.]+)\"")
     assert told == {name for file in sources for name in pattern.findall(file.read_text(encoding="utf-8"))}
 
 

@@ -90,11 +90,13 @@ def test_killed_every_few_seconds_and_joined_by_others_nothing_is_lost_doubled_o
     _to_the_end(story, folder)
     print(f"taken over after {', '.join(f'{one:.1f}' for one in fleets.take_overs(control, kills))} s")
     story.judge()
+    ended = {str(one.pid) for one in fleet.running}
     assert [fleet.end() for _ in list(fleet.running)] == [0, 0, 0]
     with bridge_of(folder) as bridge, bridge.store.read() as tx:
         states = {state for (_, state), number in outbox.counts(tx).items() if number}
         assert states <= {"confirmed", "cancelled"}, states
-        assert leases.living(tx) == []
+        # Those of the killed last on for a while; who ends in order lets go.
+        assert not [one for one in leases.living(tx) if one.worker.split("-")[-2] in ended]
 
 
 def test_a_worker_that_stood_still_finds_itself_replaced_and_says_nothing_more(

@@ -161,6 +161,7 @@ class Pusher:
             base = records.get(tx, delivery.target) if delivery.target else None
             since = restoring.since(tx, delivery)
             unasked = asking.is_message(delivery) and delivery.action == asking.ASK and not still_asked(tx, delivery)
+            earlier = _made_earlier(tx, delivery)
         over = run is not None and run.state == "cancelled" and not asking.is_courtesy(delivery)
         # What is in doubt is looked up all the same, so that it is known what was done.
         if run is None or ((over or unasked) and delivery.state != "unknown"):
@@ -183,22 +184,18 @@ class Pusher:
         if delivery.state == "unknown":
             self._settle_doubt(connection, client, action, call, delivery, run, recipe, result)
             return
-        if (
-            delivery.action.endswith(".ensure")
-            and delivery.target is None
-            and self._adopt(delivery, run, recipe, result)
-        ):
+        if earlier is not None:
+            result.adopted += 1
+            self.settler.confirm(delivery, earlier, run, recipe, result, keep_receipt=False)
             return
         self.probe("push.claimed")
         sent = msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, sent_at=self.clock.now())
         with self.store.write() as tx:
-            now_is = outbox.get(tx, delivery.id)
-            if now_is is None or now_is.state != delivery.state:
+            if not outbox.claim(tx, sent, delivery.state):
                 # Somebody decided about it meanwhile: a person, or a newer run that took its run's place.
                 return
             if recipe is not None and self._left_alone(tx, delivery, run, recipe, result):
                 return
-            outbox.update(tx, sent)
         self.probe("push.sent")
         try:
             with blaming(connection.connector.name, f"{action.name} of {connection.name}"):
@@ -316,27 +313,6 @@ class Pusher:
                 if reached is not None:
                     consent.enter(tx, reached, recipe, run, scopes.now)
 
-    def _adopt(self, delivery: Delivery, run: Run, recipe: Recipe | None, result: Pushed) -> bool:
-        """Use what an earlier delivery of the same marker made; wait when that is still in doubt."""
-        with self.store.read() as tx:
-            same = [one for one in outbox.by_marker(tx, delivery.connection, delivery.marker) if one.id != delivery.id]
-            made = [(one, receipts.of_delivery(tx, one.id)) for one in same if one.state == "confirmed"]
-        for _, rows in made:
-            for row in rows:
-                told = Receipt(
-                    stream=row.ref.stream,
-                    key=row.ref.key,
-                    source_key=row.source_key,
-                    url=row.url,
-                    version=row.version,
-                    changed=False,
-                    told="joined the one made earlier",
-                )
-                result.adopted += 1
-                self.settler.confirm(delivery, told, run, recipe, result, keep_receipt=False)
-                return True
-        return False
-
     def _failed(
         self,
         connection: Connection,
@@ -361,3 +337,23 @@ class Pusher:
             with self.store.write() as tx:
                 self.settler.keep_in_doubt(tx, self.settler.doubt(delivery, told_of(error), action, retry))
             result.unknown += 1
+
+
+def _made_earlier(tx: Tx, delivery: Delivery) -> Receipt | None:
+    """Tell what an earlier delivery of the same marker made, which is used instead of making another."""
+    if not delivery.action.endswith(".ensure") or delivery.target is not None or delivery.state == "unknown":
+        return None
+    for one in outbox.by_marker(tx, delivery.connection, delivery.marker):
+        if one.id == delivery.id or one.state != "confirmed":
+            continue
+        for row in receipts.of_delivery(tx, one.id):
+            return Receipt(
+                stream=row.ref.stream,
+                key=row.ref.key,
+                source_key=row.source_key,
+                url=row.url,
+                version=row.version,
+                changed=False,
+                told="joined the one made earlier",
+            )
+    return None

@@ -1,5 +1,6 @@
 """Which URLs a credential may be sent to; it must not send anything."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -10,6 +11,9 @@ import httpx
 from cxbridge.core.errors import Rejected
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
+
+# A path under the base that is a URL's path as it stands: no part of it is empty, begins with a dot or has to be escaped.
+_AS_IT_STANDS = re.compile(r"/?[\w~-][\w.~-]*(?:/[\w~-][\w.~-]*)*", re.ASCII)
 
 
 class Base:
@@ -22,6 +26,7 @@ class Base:
         self._url = url
         self._hosts = tuple(host.lower() for host in hosts)
         self._prefix = raw_path(url).rstrip("/")
+        self._root = str(url).rstrip("/")
 
     def address(self, path: str, params: Params | None) -> httpx.URL:
         """Make a URL of a path under the base, or take a whole URL of its origin or a vetted host; None parameters are left out.
@@ -29,8 +34,12 @@ class Base:
         Raises:
             Rejected: when it leads elsewhere, or could.
         """
-        url = self._located(path)
         query = urlencode(list(_pairs(params)), quote_via=quote)
+        if _AS_IT_STANDS.fullmatch(path):
+            # Parsed once and not three times, which is most of what an address costs.
+            whole = f"{self._root}/{path.removeprefix('/')}"
+            return httpx.URL(f"{whole}?{query}" if query else whole)
+        url = self._located(path)
         return url.copy_with(query=b"&".join(part for part in (url.query, query.encode()) if part)) if query else url
 
     def shown(self, url: httpx.URL) -> str:

@@ -23,6 +23,8 @@ _whole = sa.select(
     _changes.at,
     _changes.before,
 ).join(schema.records, _records.id == _changes.record)
+_after = _whole.where(_changes.seq > sa.bindparam("seq")).order_by(_changes.seq).limit(sa.bindparam("limit"))
+_last = sa.select(sa.func.max(_changes.seq))
 # Which record changed and when, newest first, without any body.
 _names = (
     sa.select(_changes.seq, _changes.at, _records.connection, _records.stream, _records.key, _records.kind)
@@ -35,12 +37,12 @@ _FIRST_STEP = 32
 
 def after(tx: Tx, seq: int, limit: int) -> list[Change]:
     """Read the changes behind `seq`, oldest first."""
-    return _read(tx.connection.execute(_whole.where(_changes.seq > seq).order_by(_changes.seq).limit(limit)))
+    return _read(tx.connection.execute(_after, {"seq": seq, "limit": limit}))
 
 
 def last_seq(tx: Tx) -> int:
     """Give the number of the newest change, 0 when there is none."""
-    return tx.connection.scalar(sa.select(sa.func.max(_changes.seq))) or 0
+    return tx.connection.scalar(_last) or 0
 
 
 def recent(tx: Tx, upto: int, since: datetime, chosen: Callable[[Ref, str], bool], most: int) -> list[Change]:

@@ -8,13 +8,14 @@ from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import replacing, row_of
 
 _checkpoints = schema.checkpoints.c
+_one = sa.select(schema.checkpoints).where(
+    _checkpoints.connection == sa.bindparam("connection"), _checkpoints.stream == sa.bindparam("stream")
+)
 
 
 def get(tx: Tx, connection: str, stream: str) -> Checkpoint | None:
     """Read the committed cursor of a stream."""
-    rows = tx.connection.execute(
-        sa.select(schema.checkpoints).where(_checkpoints.connection == connection, _checkpoints.stream == stream)
-    )
+    rows = tx.connection.execute(_one, {"connection": connection, "stream": stream})
     row = rows.mappings().first()
     return None if row is None else Checkpoint(**row)
 

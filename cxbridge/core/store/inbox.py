@@ -22,6 +22,14 @@ _inbox = schema.inbox.c
 _told = schema.announcements.c
 _open = _inbox.done_at.is_(None)
 _waiting = sa.select(_inbox.id, _inbox.connection, _inbox.received_at, _inbox.announced)
+_at_stream = (_told.connection == sa.bindparam("connection"), _told.stream == sa.bindparam("stream"))
+_streams = sa.select(_told.stream, _told.at).where(
+    _told.connection == sa.bindparam("connection"), _told.key == "", ~_told.stream.endswith("*", autoescape=True)
+)
+_doubtful = sa.select(_told.key, _told.at).where(*_at_stream, _told.at <= sa.bindparam("before"))
+_settled = sa.delete(schema.announcements).where(*_at_stream, _told.at <= sa.bindparam("before"))
+_named = sa.select(_told.at).where(*_at_stream, _told.key == "")
+_among_keys = sa.select(_told.key, _told.at).where(*_at_stream, _told.key.in_(sa.bindparam("keys", expanding=True)))
 
 # Vendors stamp by their own clocks, and some to the second only.
 _SKEW = timedelta(seconds=5)
@@ -137,11 +145,7 @@ def heard(tx: Tx) -> dict[str, Heard]:
 
 def announced_streams(tx: Tx, connection: str) -> dict[str, datetime]:
     """Name the streams of a connection that webhooks announce, each with the time of the first one."""
-    rows = tx.connection.execute(
-        sa.select(_told.stream, _told.at).where(
-            _told.connection == connection, _told.key == "", ~_told.stream.endswith("*", autoescape=True)
-        )
-    )
+    rows = tx.connection.execute(_streams, {"connection": connection})
     return {row.stream: row.at for row in rows}
 
 
@@ -171,33 +175,19 @@ def doubt(tx: Tx, connection: str, stream: str, changed: Mapping[str, datetime])
 
 def missed(tx: Tx, connection: str, stream: str, before: datetime) -> int:
     """Settle the doubtful changes from before that time: those that nobody announced meanwhile were missed; gives how many."""
-    rows = tx.connection.execute(
-        sa.select(_told.key, _told.at).where(
-            _told.connection == connection, _told.stream == f"{stream}?", _told.at <= before
-        )
-    )
-    found = {row.key: row.at for row in rows}
+    which = {"connection": connection, "stream": f"{stream}?", "before": before}
+    found = {row.key: row.at for row in tx.connection.execute(_doubtful, which)}
     if not found:
         return 0
-    tx.connection.execute(
-        sa.delete(schema.announcements).where(
-            _told.connection == connection, _told.stream == f"{stream}?", _told.at <= before
-        )
-    )
+    tx.connection.execute(_settled, which)
     return len(_unannounced(tx, connection, stream, found))
 
 
 def _unannounced(tx: Tx, connection: str, stream: str, changed: Mapping[str, datetime]) -> dict[str, datetime]:
-    at_all = tx.connection.scalar(
-        sa.select(_told.at).where(_told.connection == connection, _told.stream == f"{stream}*", _told.key == "")
-    )
+    at_all = tx.connection.scalar(_named, {"connection": connection, "stream": f"{stream}*"})
     left = {key: when for key, when in changed.items() if at_all is None or at_all < when - _SKEW}
     for some in chunks(sorted(left)):
-        rows = tx.connection.execute(
-            sa.select(_told.key, _told.at).where(
-                _told.connection == connection, _told.stream == stream, _told.key.in_(some)
-            )
-        )
+        rows = tx.connection.execute(_among_keys, {"connection": connection, "stream": stream, "keys": some})
         for key, at in rows:
             if at >= left[key] - _SKEW:
                 del left[key]

@@ -17,6 +17,12 @@ from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import ignoring
 
 _leases = schema.leases.c
+# The weakest lock that `take` waits for; renewing goes on beside it.
+_check = (
+    sa.select(_leases.fence, _leases.worker)
+    .where(_leases.name == sa.bindparam("which"))
+    .with_for_update(read=True, key_share=True)
+)
 _POSTGRESQL_NOW = sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
 _SQLITE_NOW = sa.text("SELECT CAST(round((julianday('now') - 2440587.5) * 86400000000.0) AS INTEGER)")
 
@@ -88,12 +94,7 @@ def check(tx: Tx, lease: Lease) -> None:
     Raises:
         LostLeaseError: it is not.
     """
-    held = tx.connection.execute(
-        # The weakest lock that `take` waits for; renewing goes on beside it.
-        sa.select(_leases.fence, _leases.worker)
-        .where(_leases.name == lease.name)
-        .with_for_update(read=True, key_share=True)
-    ).first()
+    held = tx.connection.execute(_check, {"which": lease.name}).first()
     if held is None or held.fence != lease.fence or held.worker != lease.worker:
         raise LostLeaseError(f"another worker has taken over {lease.name}: what was under way here is left to it")
 

@@ -1,7 +1,7 @@
 """Which record here is which record there; a link is never deleted, it changes its state."""
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -12,6 +12,22 @@ from cxbridge.core.store.statements import chunks, insert, row_of
 
 _links = schema.links.c
 _active = schema.among(_links.state, ("active",))
+_whole = sa.select(schema.links)
+
+
+def _sides(*which: sa.ColumnElement[bool]) -> tuple[sa.Select[Any], ...]:
+    # One walk along an index per side; an OR over both would be left to the database's mood.
+    return tuple(_whole.where(*which, column == sa.bindparam("ref")) for column in (_links.left, _links.right))
+
+
+# By whether a relation is named, and whether links that hold no more are left out.
+_of = {
+    (named, living): _sides(
+        *((_links.relation == sa.bindparam("relation"),) if named else ()), *((_active,) if living else ())
+    )
+    for named in (False, True)
+    for living in (False, True)
+}
 
 
 def ensure(tx: Tx, link: Link) -> bool:
@@ -39,16 +55,11 @@ def mark(tx: Tx, link: Link, state: Literal["broken", "removed"]) -> bool:
 
 def of(tx: Tx, ref: Ref, relation: str | None = None, *, active_only: bool = True) -> list[Link]:
     """Find the links of a record, on whichever side it stands, oldest first."""
-    query = sa.select(schema.links)
-    if relation is not None:
-        query = query.where(_links.relation == relation)
-    if active_only:
-        query = query.where(_active)
-    # One walk along an index per side; an OR over both would be left to the database's mood.
+    asked = {"ref": ref} if relation is None else {"ref": ref, "relation": relation}
     found = [
         Link(**row)
-        for column in (_links.left, _links.right)
-        for row in tx.connection.execute(query.where(column == ref)).mappings()
+        for side in _of[relation is not None, active_only]
+        for row in tx.connection.execute(side, asked).mappings()
     ]
     unique = {(link.left, link.right, link.relation): link for link in found}
     return sorted(unique.values(), key=lambda link: (link.made_at, link.left, link.right))

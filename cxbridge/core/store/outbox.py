@@ -14,7 +14,28 @@ from cxbridge.core.store.statements import row_of, take_numbers
 _deliveries = schema.deliveries.c
 _fields = [_deliveries[name] for name in Delivery.__struct_fields__]
 _whole = sa.select(*_fields)
-_update = sa.update(schema.deliveries).where(_deliveries.id == sa.bindparam("delivery"))
+# Statements are built once: putting one together costs more than SQLite takes to answer it.
+_one = _whole.where(_deliveries.id == sa.bindparam("delivery"))
+# What is settled when a delivery is planned is never written again, nor are the indexes on it.
+_MOVES = ("state", "attempts", "looked", "not_before", "sent_at", "settled_at", "error", "error_code")
+_update = (
+    sa.update(schema.deliveries)
+    .where(_deliveries.id == sa.bindparam("delivery"))
+    .values({name: sa.bindparam(name) for name in _MOVES})
+)
+_claim = (
+    sa.update(schema.deliveries)
+    .where(_deliveries.id == sa.bindparam("delivery"), _deliveries.state == sa.bindparam("stands"))
+    .values({name: sa.bindparam(name) for name in ("state", "attempts", "sent_at")})
+    .execution_options(preserve_rowcount=True)
+)
+_of_run = _whole.where(_deliveries.run == sa.bindparam("run")).order_by(_deliveries.seq)
+_by_marker = _whole.where(
+    _deliveries.connection == sa.bindparam("connection"), _deliveries.marker == sa.bindparam("marker")
+).order_by(_deliveries.seq)
+_sent_since = sa.select(sa.func.count()).where(
+    _deliveries.recipe == sa.bindparam("recipe"), _deliveries.sent_at >= sa.bindparam("since")
+)
 _older = schema.deliveries.alias("older")
 
 # States in which the pusher can do something about a delivery.
@@ -33,6 +54,21 @@ _head = sa.and_(
         )
     ),
 )
+
+
+def _due_by(head: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    here = _deliveries.connection == sa.bindparam("connection")
+    ready = _whole.where(here, head, _deliveries.not_before <= sa.bindparam("now"))
+    return ready.order_by(_deliveries.seq).limit(sa.bindparam("limit"))
+
+
+def _next_due_by(head: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(sa.func.min(_deliveries.not_before)).where(
+        _deliveries.connection == sa.bindparam("connection"), head
+    )
+
+
+_due, _next_due = _due_by(_head), _next_due_by(_head)
 _next_name = sa.select(sa.func.min(_deliveries.connection)).where(
     _deliveries.state == sa.bindparam("state"), _deliveries.connection > sa.bindparam("last")
 )
@@ -47,20 +83,27 @@ def add(tx: Tx, deliveries: Sequence[Delivery]) -> None:
 
 
 def update(tx: Tx, delivery: Delivery) -> None:
-    """Write a stored delivery anew; its place in the order stays.
+    """Write how a stored delivery stands now; what it does, to what, and its place in the order stay as they were planned.
 
     Raises:
         LookupError: no delivery of this id is stored.
     """
-    row = row_of(delivery)
-    done = tx.connection.execute(_update, {**row, "delivery": row.pop("id")})
+    row = {name: getattr(delivery, name) for name in _MOVES}
+    done = tx.connection.execute(_update, {**row, "delivery": delivery.id})
     if not done.rowcount:
         raise LookupError(f"delivery {delivery.id} is not stored")
 
 
+def claim(tx: Tx, sent: Delivery, stands: DeliveryState) -> bool:
+    """Mark a delivery as sent; False, and nothing written, where it no longer stands as it was read: in that state."""
+    row: dict[str, Any] = {"delivery": sent.id, "stands": stands}
+    row |= {"state": sent.state, "attempts": sent.attempts, "sent_at": sent.sent_at}
+    return tx.connection.execute(_claim, row).rowcount > 0
+
+
 def get(tx: Tx, delivery_id: str) -> Delivery | None:
     """Read one delivery."""
-    return next(iter(_read(tx.connection.execute(_whole.where(_deliveries.id == delivery_id)))), None)
+    return next(iter(_read(tx.connection.execute(_one, {"delivery": delivery_id}))), None)
 
 
 def due(tx: Tx, connection: str, now: datetime, limit: int) -> list[Delivery]:
@@ -68,14 +111,12 @@ def due(tx: Tx, connection: str, now: datetime, limit: int) -> list[Delivery]:
 
     At most one per order key, the oldest that is open: one that is held, sent or not due keeps all behind it waiting.
     """
-    return _read(tx.connection.execute(_due(connection, now).limit(limit)))
+    return _read(tx.connection.execute(_due, {"connection": connection, "now": now, "limit": limit}))
 
 
 def next_due(tx: Tx, connection: str) -> datetime | None:
     """Give the earliest `not_before` of what `due` gives now or later without another change."""
-    found: datetime | None = tx.connection.scalar(
-        sa.select(sa.func.min(_deliveries.not_before)).where(_deliveries.connection == connection, _head)
-    )
+    found: datetime | None = tx.connection.scalar(_next_due, {"connection": connection})
     return found
 
 
@@ -87,7 +128,7 @@ def connections_due(tx: Tx, now: datetime) -> set[str]:
         name = ""
         while name := tx.connection.scalar(_next_name, {"state": state, "last": name}) or "":
             names.add(name)
-    return {name for name in names if tx.connection.execute(_due(name, now).limit(1)).first()}
+    return {name for name in names if due(tx, name, now, 1)}
 
 
 def interrupted(tx: Tx, connection: str | None = None) -> list[Delivery]:
@@ -107,13 +148,12 @@ def under_way(tx: Tx, target: Ref) -> list[Delivery]:
 
 def of_run(tx: Tx, run: str) -> list[Delivery]:
     """Read a run's deliveries in their order."""
-    return _read(tx.connection.execute(_whole.where(_deliveries.run == run).order_by(_deliveries.seq)))
+    return _read(tx.connection.execute(_of_run, {"run": run}))
 
 
 def by_marker(tx: Tx, connection: str, marker: str) -> list[Delivery]:
     """Find the deliveries that planted a marker, oldest first."""
-    query = _whole.where(_deliveries.connection == connection, _deliveries.marker == marker)
-    return _read(tx.connection.execute(query.order_by(_deliveries.seq)))
+    return _read(tx.connection.execute(_by_marker, {"connection": connection, "marker": marker}))
 
 
 def find(
@@ -134,12 +174,7 @@ def find(
 
 def sent_since(tx: Tx, recipe: str, since: datetime) -> int:
     """Count a recipe's deliveries that were last sent at or after `since`."""
-    return (
-        tx.connection.scalar(
-            sa.select(sa.func.count()).where(_deliveries.recipe == recipe, _deliveries.sent_at >= since)
-        )
-        or 0
-    )
+    return tx.connection.scalar(_sent_since, {"recipe": recipe, "since": since}) or 0
 
 
 def counts(tx: Tx) -> dict[tuple[str, DeliveryState], int]:
@@ -150,12 +185,6 @@ def counts(tx: Tx) -> dict[tuple[str, DeliveryState], int]:
         )
     )
     return {(connection, state): number for connection, state, number in rows}
-
-
-def _due(connection: str, now: datetime) -> sa.Select[Any]:
-    return _whole.where(_deliveries.connection == connection, _head, _deliveries.not_before <= now).order_by(
-        _deliveries.seq
-    )
 
 
 def _read(rows: sa.CursorResult[Any]) -> list[Delivery]:

@@ -2,18 +2,22 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
-from cxbridge.core.store.statements import ignoring, insert, replacing
+from cxbridge.core.store.engine import Dialect, Tx
+from cxbridge.core.store.statements import AnyInsert, ignoring, insert, replacing
 
 _positions = schema.positions.c
 _fires = schema.fires.c
 _tallies = schema.tallies.c
+_position = sa.select(_positions.seq).where(_positions.name == sa.bindparam("which"))
+_several = sa.select(_positions.name, _positions.seq).where(_positions.name.in_(sa.bindparam("names", expanding=True)))
+_last_fire = sa.select(sa.func.max(_fires.due_at)).where(_fires.schedule == sa.bindparam("which"))
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,13 +30,13 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 def position(tx: Tx, name: str) -> int | None:
     """Read how far the planner of that name has come in the change log."""
-    found: int | None = tx.connection.scalar(sa.select(_positions.seq).where(_positions.name == name))
+    found: int | None = tx.connection.scalar(_position, {"which": name})
     return found
 
 
 def positions(tx: Tx, names: Collection[str]) -> dict[str, int]:
     """Read how far several planners have come; one that never came anywhere is left out."""
-    rows = tx.connection.execute(sa.select(_positions.name, _positions.seq).where(_positions.name.in_(names)))
+    rows = tx.connection.execute(_several, {"names": list(names)})
     return {row.name: row.seq for row in rows}
 
 
@@ -58,20 +62,22 @@ def fire(tx: Tx, schedule: str, due_at: datetime, now: datetime) -> bool:
 
 def last_fire(tx: Tx, schedule: str) -> datetime | None:
     """Give the latest due time for which a schedule fired."""
-    found: datetime | None = tx.connection.scalar(
-        sa.select(sa.func.max(_fires.due_at)).where(_fires.schedule == schedule)
-    )
+    found: datetime | None = tx.connection.scalar(_last_fire, {"which": schedule})
     return found
 
 
 def tally(tx: Tx, recipe: str, what: str, *, at: datetime, ref: Ref | None = None, n: int = 1) -> None:
     """Count something that a recipe met `n` times; keeps the time and the record of the last one."""
-    statement = insert(tx.dialect, schema.tallies)
+    tx.connection.execute(_tally(tx.dialect), {"recipe": recipe, "what": what, "n": n, "at": at, "ref": ref})
+
+
+@lru_cache(maxsize=2)
+def _tally(dialect: Dialect) -> AnyInsert:
+    statement = insert(dialect, schema.tallies)
     new = statement.excluded
-    statement = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["recipe", "what"], set_={"n": _tallies.n + new.n, "at": new.at, "ref": new.ref}
     )
-    tx.connection.execute(statement, {"recipe": recipe, "what": what, "n": n, "at": at, "ref": ref})
 
 
 def tallies(tx: Tx, recipe: str) -> dict[str, Tally]:

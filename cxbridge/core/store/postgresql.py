@@ -1,6 +1,7 @@
 """What is particular to PostgreSQL: its driver, and how connections are set up."""
 
 import importlib.util
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,8 @@ from cxbridge.core.errors import ConfigError
 _LOCK = 0x63786272
 # A writer that says nothing for so many seconds in the middle of a transaction is taken for frozen.
 FROZEN_AFTER = 5.0
+# A connection that has been idle for so many seconds is asked whether it is still there before it is used again.
+_IDLE = 1.0
 # The mark of a writer that takes no turn, see `Store.aside`.
 ASIDE = "cxbridge_aside"
 
@@ -25,12 +28,13 @@ def engine(url: URL, *, timeout: float, writer: bool) -> Engine:
     """
     if importlib.util.find_spec("psycopg") is None:
         raise ConfigError("a postgresql:// store needs a driver: install cxbridge[postgres]")
+    from psycopg import Error  # noqa: PLC0415 - the driver is an extra
+
     query = {"fallback_application_name": "cxbridge", "connect_timeout": "10", **url.query}
     made = sa.create_engine(
         url.set(drivername="postgresql+psycopg", query=query),
         pool_size=4 if writer else 8,
         max_overflow=4 if writer else 56,
-        pool_pre_ping=True,
         pool_timeout=timeout,
         hide_parameters=True,
     )
@@ -38,6 +42,21 @@ def engine(url: URL, *, timeout: float, writer: bool) -> Engine:
     @event.listens_for(made, "connect")
     def _connect(connection: Any, record: Any) -> None:
         _set_up(connection, timeout=timeout, writer=writer)
+
+    @event.listens_for(made, "checkin")
+    def _checkin(connection: Any, record: Any) -> None:
+        record.info["idle_since"] = monotonic()
+
+    @event.listens_for(made, "checkout")
+    def _checkout(connection: Any, record: Any, proxy: Any) -> None:
+        # Not each time, as the pool would by itself: a write at a vendor takes four transactions, a question before each of which
+        # costs as much as the reads inside.
+        idle = monotonic() - record.info.get("idle_since", monotonic())
+        if idle > _IDLE:
+            try:
+                made.dialect.do_ping(connection)
+            except Error as error:
+                raise sa.exc.DisconnectionError from error
 
     if writer:
 

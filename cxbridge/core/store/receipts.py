@@ -13,6 +13,15 @@ from cxbridge.core.store.statements import chunks, row_of
 _receipts = schema.receipts.c
 _fields = [_receipts[name] for name in StoredReceipt.__struct_fields__]
 _whole = sa.select(*_fields)
+_insert = sa.insert(schema.receipts)
+_of_delivery = _whole.where(_receipts.delivery == sa.bindparam("delivery")).order_by(_receipts.id)
+_place = sa.func.row_number().over(partition_by=_receipts.ref, order_by=_receipts.id.desc()).label("place")
+_ranked = sa.select(_receipts.id, _place).where(_receipts.ref.in_(sa.bindparam("refs", expanding=True))).subquery()
+_of_many = (
+    _whole.join(_ranked, _ranked.c.id == _receipts.id)
+    .where(_ranked.c.place <= sa.bindparam("limit"))
+    .order_by(_receipts.id.desc())
+)
 _mark = sa.update(schema.receipts).where(
     _receipts.delivery == sa.bindparam("which_delivery"),
     _receipts.ref == sa.bindparam("which_ref"),
@@ -23,7 +32,7 @@ _mark = sa.update(schema.receipts).where(
 def add(tx: Tx, receipts: Sequence[StoredReceipt]) -> None:
     """Keep what the vendor answered; belongs in the commit that settles the delivery."""
     if receipts:
-        tx.connection.execute(sa.insert(schema.receipts), [row_of(receipt) for receipt in receipts])
+        tx.connection.execute(_insert, [row_of(receipt) for receipt in receipts])
 
 
 def of(tx: Tx, ref: Ref, limit: int = 20) -> list[StoredReceipt]:
@@ -34,14 +43,8 @@ def of(tx: Tx, ref: Ref, limit: int = 20) -> list[StoredReceipt]:
 def of_many(tx: Tx, refs: Iterable[Ref], limit: int = 20) -> dict[Ref, list[StoredReceipt]]:
     """Read the newest receipts of many records, newest first; a record without any is left out."""
     found: dict[Ref, list[StoredReceipt]] = {}
-    place = sa.func.row_number().over(partition_by=_receipts.ref, order_by=_receipts.id.desc()).label("place")
     for some in chunks(sorted(set(refs))):
-        ranked = sa.select(_receipts.id, place).where(_receipts.ref.in_(some)).subquery()
-        rows = tx.connection.execute(
-            _whole.join(ranked, ranked.c.id == _receipts.id)
-            .where(ranked.c.place <= limit)
-            .order_by(_receipts.id.desc())
-        )
+        rows = tx.connection.execute(_of_many, {"refs": some, "limit": limit})
         for receipt in _read(rows):
             found.setdefault(receipt.ref, []).append(receipt)
     return found
@@ -49,7 +52,7 @@ def of_many(tx: Tx, refs: Iterable[Ref], limit: int = 20) -> dict[Ref, list[Stor
 
 def of_delivery(tx: Tx, delivery: str) -> list[StoredReceipt]:
     """Read what one delivery wrote and made, in the order it was added."""
-    return _read(tx.connection.execute(_whole.where(_receipts.delivery == delivery).order_by(_receipts.id)))
+    return _read(tx.connection.execute(_of_delivery, {"delivery": delivery}))
 
 
 def mark_seen(tx: Tx, seen: Sequence[StoredReceipt], seq: int) -> None:

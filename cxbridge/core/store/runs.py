@@ -12,7 +12,60 @@ from cxbridge.core.store.statements import ignoring, row_of
 
 _runs = schema.runs.c
 _whole = sa.select(schema.runs)
-_save = sa.update(schema.runs).where(_runs.id == sa.bindparam("run"))
+# Statements are built once: putting one together costs more than SQLite takes to answer it.
+_one = _whole.where(_runs.id == sa.bindparam("run"))
+# What a run is about never changes, and the indexes on that need not be written again.
+_MOVES = ("version", "state", "step", "results", "context", "reason", "hops", "wake_at", "ended_at")
+_save = (
+    sa.update(schema.runs).where(_runs.id == sa.bindparam("run")).values({name: sa.bindparam(name) for name in _MOVES})
+)
+_active_for = _whole.where(
+    _runs.recipe == sa.bindparam("recipe"),
+    _runs.part == sa.bindparam("part"),
+    _runs.key == sa.bindparam("key"),
+    schema.among(_runs.state, ACTIVE_RUNS),
+).order_by(_runs.id)
+_waking = sa.and_(_runs.wake_at <= sa.bindparam("now"), _runs.wake_at.is_not(None))
+_due = _whole.where(_waking).order_by(_runs.wake_at, _runs.id).limit(sa.bindparam("limit"))
+_due_behind = _due.where(
+    sa.or_(
+        _runs.wake_at > sa.bindparam("moment"),
+        sa.and_(_runs.wake_at == sa.bindparam("moment"), _runs.id > sa.bindparam("name")),
+    )
+)
+_next_wake = sa.select(sa.func.min(_runs.wake_at)).where(
+    _runs.wake_at > sa.bindparam("now"), _runs.wake_at.is_not(None)
+)
+_earlier, _begun = schema.runs.alias("earlier"), schema.runs.alias("begun")
+
+
+def _active_beside(other: sa.FromClause, *which: sa.ColumnElement[bool]) -> sa.Exists:
+    return sa.exists(
+        sa.select(sa.literal_column("1")).where(
+            other.c.recipe == _runs.recipe,
+            other.c.part == _runs.part,
+            other.c.key == _runs.key,
+            *which,
+            schema.among(other.c.state, ACTIVE_RUNS),
+        )
+    )
+
+
+_freed = (
+    _whole.where(
+        schema.among(_runs.state, ACTIVE_RUNS),
+        _runs.id > sa.bindparam("after"),
+        _runs.state == "waiting",
+        _runs.wake_at.is_(None),
+        ~_active_beside(_earlier, _earlier.c.id < _runs.id),
+        # A later one counts once it has begun: what a person had sent again waits for it.
+        ~_active_beside(
+            _begun, _begun.c.id > _runs.id, sa.or_(_begun.c.state != "waiting", _begun.c.wake_at.is_not(None))
+        ),
+    )
+    .order_by(_runs.id)
+    .limit(sa.bindparam("limit"))
+)
 
 
 def start(tx: Tx, run: Run) -> bool:
@@ -23,20 +76,20 @@ def start(tx: Tx, run: Run) -> bool:
 
 
 def save(tx: Tx, run: Run) -> None:
-    """Write a stored run anew.
+    """Write how a stored run stands now; what it is about stays.
 
     Raises:
         LookupError: no run of this id is stored.
     """
-    row = row_of(run)
-    done = tx.connection.execute(_save, {**row, "run": row.pop("id")})
+    row = {name: getattr(run, name) for name in _MOVES}
+    done = tx.connection.execute(_save, {**row, "run": run.id})
     if not done.rowcount:
         raise LookupError(f"run {run.id} is not stored")
 
 
 def get(tx: Tx, run_id: str) -> Run | None:
     """Read one run."""
-    return next(iter(_read(tx.connection.execute(_whole.where(_runs.id == run_id)))), None)
+    return next(iter(_read(tx.connection.execute(_one, {"run": run_id}))), None)
 
 
 def find(
@@ -60,10 +113,7 @@ def find(
 
 def active_for(tx: Tx, recipe: str, part: str, key: str) -> list[Run]:
     """Read the runs of one key that still have something to do, oldest first."""
-    query = _whole.where(
-        _runs.recipe == recipe, _runs.part == part, _runs.key == key, schema.among(_runs.state, ACTIVE_RUNS)
-    )
-    return _read(tx.connection.execute(query.order_by(_runs.id)))
+    return _read(tx.connection.execute(_active_for, {"recipe": recipe, "part": part, "key": key}))
 
 
 def due(tx: Tx, now: datetime, limit: int, after: tuple[datetime, str] | None = None) -> list[Run]:
@@ -71,18 +121,15 @@ def due(tx: Tx, now: datetime, limit: int, after: tuple[datetime, str] | None = 
 
     Only a run that waits has such a time.
     """
-    query = _whole.where(_runs.wake_at <= now, _runs.wake_at.is_not(None))
-    if after is not None:
-        moment, name = after
-        query = query.where(sa.or_(_runs.wake_at > moment, sa.and_(_runs.wake_at == moment, _runs.id > name)))
-    return _read(tx.connection.execute(query.order_by(_runs.wake_at, _runs.id).limit(limit)))
+    asked: dict[str, Any] = {"now": now, "limit": limit}
+    if after is None:
+        return _read(tx.connection.execute(_due, asked))
+    return _read(tx.connection.execute(_due_behind, {**asked, "moment": after[0], "name": after[1]}))
 
 
 def next_wake(tx: Tx, now: datetime) -> datetime | None:
     """Give the next time after `now` that a run waits for."""
-    found: datetime | None = tx.connection.scalar(
-        sa.select(sa.func.min(_runs.wake_at)).where(_runs.wake_at > now, _runs.wake_at.is_not(None))
-    )
+    found: datetime | None = tx.connection.scalar(_next_wake, {"now": now})
     return found
 
 
@@ -91,29 +138,7 @@ def freed(tx: Tx, limit: int, after: str = "") -> list[Run]:
 
     `after` is the id of the last one seen.
     """
-    earlier, begun = schema.runs.alias("earlier"), schema.runs.alias("begun")
-    query = _whole.where(
-        schema.among(_runs.state, ACTIVE_RUNS),
-        _runs.id > after,
-        _runs.state == "waiting",
-        _runs.wake_at.is_(None),
-        ~_active_beside(earlier, earlier.c.id < _runs.id),
-        # A later one counts once it has begun: what a person had sent again waits for it.
-        ~_active_beside(begun, begun.c.id > _runs.id, sa.or_(begun.c.state != "waiting", begun.c.wake_at.is_not(None))),
-    )
-    return _read(tx.connection.execute(query.order_by(_runs.id).limit(limit)))
-
-
-def _active_beside(other: sa.FromClause, *which: sa.ColumnElement[bool]) -> sa.Exists:
-    return sa.exists(
-        sa.select(sa.literal_column("1")).where(
-            other.c.recipe == _runs.recipe,
-            other.c.part == _runs.part,
-            other.c.key == _runs.key,
-            *which,
-            schema.among(other.c.state, ACTIVE_RUNS),
-        )
-    )
+    return _read(tx.connection.execute(_freed, {"after": after, "limit": limit}))
 
 
 def last_started(tx: Tx, recipe: str, part: str, once_prefix: str = "") -> datetime | None:

@@ -16,6 +16,8 @@ from cxbridge.core.store.statements import ignoring, replacing
 _meta = schema.meta.c
 _pauses = schema.pauses.c
 _versions = schema.recipe_versions.c
+_all_pauses = sa.select(schema.pauses)
+_value = sa.select(_meta.value).where(_meta.name == sa.bindparam("which"))
 # The name under which the instance key is kept.
 INSTANCE_KEY = "the instance key"
 
@@ -45,13 +47,13 @@ def resume(tx: Tx, connection: str) -> bool:
 
 def pauses(tx: Tx) -> dict[str, Pause]:
     """Read the held connections by name."""
-    rows = tx.connection.execute(sa.select(schema.pauses)).mappings()
+    rows = tx.connection.execute(_all_pauses).mappings()
     return {row["connection"]: Pause(**row) for row in rows}
 
 
 def meta_get(tx: Tx, name: str) -> bytes | None:
     """Read a small value that is kept under a name."""
-    found: bytes | None = tx.connection.scalar(sa.select(_meta.value).where(_meta.name == name))
+    found: bytes | None = tx.connection.scalar(_value, {"which": name})
     return found
 
 

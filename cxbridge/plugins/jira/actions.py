@@ -13,7 +13,7 @@ def actions(rules: Rules, settle: float) -> list[cx.Action]:
         cx.Action(
             "issue.ensure",
             "issues",
-            partial(creating.perform, rules),
+            partial(creating.perform, rules, creating.Offers()),
             cx.Findable(settle=settle),
             find=partial(creating.find, rules),
             prose="adf",

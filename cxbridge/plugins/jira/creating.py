@@ -8,6 +8,7 @@ search for and a property as proof are part of the very call that creates.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from cxbridge.core import connector as cx
@@ -16,6 +17,7 @@ from cxbridge.plugins.jira.rules import Rules, fold
 from cxbridge.plugins.jira.screens import Screen
 
 _META: Final = "/rest/api/3/issue/createmeta"
+_KEPT: Final = timedelta(minutes=1)
 
 
 @dataclass
@@ -27,7 +29,44 @@ class _Draft:
     told: list[str] = field(default_factory=list)
 
 
-def perform(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
+@dataclass(frozen=True)
+class _Offer:
+    """What an account may create in a project, and the create screens that were asked for, by the id of the type."""
+
+    at: datetime
+    types: list[wire.IssueType]
+    screens: dict[int | str | None, Screen] = field(default_factory=dict)
+
+
+class Offers:
+    """What may be created in each project, kept for a minute.
+
+    It seldom changes, and asking for it before every issue would double the requests of a connection.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Offer] = {}
+
+    def of(self, client: cx.Client, project: str) -> tuple[_Offer, bool]:
+        """Give what a project offers, and whether it was kept from an earlier call."""
+        kept = self._kept.get(project)
+        if kept is not None and timedelta() <= client.now - kept.at < _KEPT:
+            return kept, True
+        made = self._kept[project] = _Offer(client.now, _types(client, project))
+        return made, False
+
+    def renewed(self, client: cx.Client, project: str, kept: _Offer) -> _Offer | None:
+        """Ask anew for what was kept; gives it where it has changed."""
+        made = _Offer(client.now, _types(client, project))
+        still = {str(one.id): one for one in made.types}
+        made.screens.update(
+            {ident: _screen(client, project, still[str(ident)]) for ident in kept.screens if str(ident) in still}
+        )
+        self._kept[project] = made
+        return None if (made.types, made.screens) == (kept.types, kept.screens) else made
+
+
+def perform(rules: Rules, offers: Offers, client: cx.Client, call: cx.Call) -> cx.Receipt:
     """Reuse the issue that is named or marked, else create one.
 
     Raises:
@@ -39,8 +78,30 @@ def perform(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
     if earlier := _earlier(rules, client, call.marker, changed=False):
         return earlier
     project = _project(rules, inputs)
-    kind, told = _type(rules, client, project, inputs)
-    draft = _drafted(rules, inputs, kind, _screen(client, project, kind), call.marker)
+    try:
+        offer, was_kept = offers.of(client, project)
+    except cx.NotFound:
+        raise cx.NotFound(
+            f'project {project} is not visible to this account, or it lacks the "Create issues" permission there'
+        ) from None
+    try:
+        return _created(rules, client, call, inputs, project, offer)
+    except cx.Rejected:
+        # Nothing was made. Where that rests on what was kept and has changed since, what is offered now decides.
+        changed = offers.renewed(client, project, offer) if was_kept else None
+        if changed is None:
+            raise
+    return _created(rules, client, call, inputs, project, changed)
+
+
+def _created(
+    rules: Rules, client: cx.Client, call: cx.Call, inputs: cx.EnsureTicket, project: str, offer: _Offer
+) -> cx.Receipt:
+    kind, told = _type(rules, offer.types, project, inputs)
+    screen = offer.screens.get(kind.id)
+    if screen is None:
+        screen = offer.screens[kind.id] = _screen(client, project, kind)
+    draft = _drafted(rules, inputs, kind, screen, call.marker)
     if told:
         draft.told.insert(0, told)
     body = {
@@ -101,26 +162,22 @@ def _project(rules: Rules, inputs: cx.EnsureTicket) -> str:
     return inputs.project.upper()
 
 
-def _type(rules: Rules, client: cx.Client, project: str, inputs: cx.EnsureTicket) -> tuple[wire.IssueType, str]:
+def _type(
+    rules: Rules, offered: list[wire.IssueType], project: str, inputs: cx.EnsureTicket
+) -> tuple[wire.IssueType, str]:
     """Choose the issue type: by the configured or stock names of the wanted kind, else what the project has."""
     names = rules.type_names(inputs.type)
-    try:
-        offers = _types(client, project)
-    except cx.NotFound:
-        raise cx.NotFound(
-            f'project {project} is not visible to this account, or it lacks the "Create issues" permission there'
-        ) from None
-    offers = [offer for offer in offers if not offer.subtask]
-    if not offers:
+    kinds = [one for one in offered if not one.subtask]
+    if not kinds:
         raise cx.Rejected(
             f'this account may create nothing in {project}: it needs the "Create issues" permission there'
         )
     for name in names:
-        for offer in offers:
-            if name == str(offer.id) or fold(name) == fold(offer.name or ""):
-                lost = inputs.type is not None and rules.type(offer) != inputs.type
-                return offer, f"{project} has no type for {inputs.type}: used {offer.name}" if lost else ""
-    return offers[0], f"{project} has no type {names[0]}: used {offers[0].name}"
+        for kind in kinds:
+            if name == str(kind.id) or fold(name) == fold(kind.name or ""):
+                lost = inputs.type is not None and rules.type(kind) != inputs.type
+                return kind, f"{project} has no type for {inputs.type}: used {kind.name}" if lost else ""
+    return kinds[0], f"{project} has no type {names[0]}: used {kinds[0].name}"
 
 
 def _types(client: cx.Client, project: str) -> list[wire.IssueType]:

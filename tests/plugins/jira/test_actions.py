@@ -128,6 +128,49 @@ def test_a_new_issue_carries_its_marker_twice_in_one_call(desk) -> None:
     )
 
 
+ENSURE = cx.Call(inputs=cx.EnsureTicket(subject="x", project="ENG"), marker=MARKER)
+
+
+def asked_for_screens(desk) -> int:
+    return sum(META in str(one.request.url) for one in desk.router.calls)
+
+
+def test_what_may_be_created_is_asked_for_once_a_minute(desk, clock) -> None:
+    no_such_marker(desk)
+    create_screen(desk)
+    action = desk.action("issue.ensure")
+    for _ in range(3):
+        action.perform(desk.client, ENSURE)
+    assert asked_for_screens(desk) == 2
+    clock.advance(61)
+    action.perform(desk.client, ENSURE)
+    assert asked_for_screens(desk) == 4
+
+
+def test_a_refusal_is_asked_about_once_more_where_what_was_kept_has_changed(desk) -> None:
+    no_such_marker(desk)
+    create_screen(desk)
+    action = desk.action("issue.ensure")
+    refused = answer({"errorMessages": [], "errors": {"priority": "It is not on the appropriate screen."}}, 400)
+    made = answer({"id": "10091", "key": "ENG-91", "self": f"{API}/issue/10091"}, 201)
+    urgent = cx.Call(inputs=cx.EnsureTicket(subject="x", project="ENG", priority="urgent"), marker=MARKER)
+    action.perform(desk.client, urgent)
+    # Somebody takes the priority off the screen.
+    create_screen(desk, "priority")
+    desk.router.post(f"{API}/issue").mock(side_effect=[refused, made, refused])
+    told = action.perform(desk.client, urgent)
+    assert told.source_key == "ENG-91"
+    assert "the priority was left out" in told.told
+    assert asked_for_screens(desk) == 4
+    # Refused although nothing has changed: that is the last word, and Jira is not asked to create it again.
+    with pytest.raises(cx.Rejected):
+        action.perform(desk.client, urgent)
+    assert asked_for_screens(desk) == 6
+    assert (
+        sum(one.request.method == "POST" and one.request.url.path.endswith("/issue") for one in desk.router.calls) == 4
+    )
+
+
 def test_fields_that_the_screen_lacks_are_left_out_and_told(desk) -> None:
     no_such_marker(desk)
     create_screen(desk, "priority", "description", "customfield_10032", "customfield_10033")

@@ -12,7 +12,6 @@ from unittest import mock
 from uuid import uuid4
 
 import msgspec
-import sqlalchemy as sa
 
 from cxbridge.console.intake import Intake
 from cxbridge.core.connector import Call
@@ -198,7 +197,7 @@ def _receipt_later() -> AbstractContextManager[object]:
 def _out_of_order() -> AbstractContextManager[object]:
     columns = outbox._deliveries
     sendable = schema.among(columns.state, outbox._SENDABLE)
-    return mock.patch.object(outbox, "_head", sa.and_(sendable))
+    return mock.patch.multiple(outbox, _due=outbox._due_by(sendable), _next_due=outbox._next_due_by(sendable))
 
 
 def _impatient() -> AbstractContextManager[object]:
