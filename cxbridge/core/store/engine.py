@@ -254,12 +254,13 @@ def _database(url: str, timeout: float, *, make: bool = True) -> _Database:
             lambda: turn(sqlite.turn_of(path), timeout, place),
         )
     if backend in {"postgresql", "postgres"}:
+        lost = postgresql.Lost()
         return _Database(
             "postgresql",
             None,
             f"the database {parsed.database or ''} at {parsed.host or 'the local socket'}",
-            postgresql.engine(parsed, timeout=timeout, writer=True),
-            postgresql.engine(parsed, timeout=timeout, writer=False),
+            postgresql.engine(parsed, timeout=timeout, writer=True, lost=lost),
+            postgresql.engine(parsed, timeout=timeout, writer=False, lost=lost),
             nullcontext,  # the server keeps the writers apart
             postgresql.conninfo(parsed),
         )

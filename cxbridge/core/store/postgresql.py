@@ -20,7 +20,14 @@ _IDLE = 1.0
 ASIDE = "cxbridge_aside"
 
 
-def engine(url: URL, *, timeout: float, writer: bool) -> Engine:
+class Lost:
+    """When a connection to the server was last found to be lost, by the monotonic clock; the engines of a store share it."""
+
+    def __init__(self) -> None:
+        self.at = float("-inf")
+
+
+def engine(url: URL, *, timeout: float, writer: bool, lost: Lost | None = None) -> Engine:
     """Make the engine of the writers, or that of the readers.
 
     Raises:
@@ -28,8 +35,9 @@ def engine(url: URL, *, timeout: float, writer: bool) -> Engine:
     """
     if importlib.util.find_spec("psycopg") is None:
         raise ConfigError("a postgresql:// store needs a driver: install cxbridge[postgres]")
-    from psycopg import Error  # noqa: PLC0415 - the driver is an extra
+    from psycopg import Error, OperationalError  # noqa: PLC0415 - the driver is an extra
 
+    lost = lost or Lost()
     query = {"fallback_application_name": "cxbridge", "connect_timeout": "10", **url.query}
     made = sa.create_engine(
         url.set(drivername="postgresql+psycopg", query=query),
@@ -49,14 +57,20 @@ def engine(url: URL, *, timeout: float, writer: bool) -> Engine:
 
     @event.listens_for(made, "checkout")
     def _checkout(connection: Any, record: Any, proxy: Any) -> None:
-        # Not each time, as the pool would by itself: a write at a vendor takes four transactions, a question before each of which
-        # costs as much as the reads inside.
-        idle = monotonic() - record.info.get("idle_since", monotonic())
-        if idle > _IDLE:
+        # Not each time, as the pool would by itself: a write at a vendor takes three transactions, and a question before each of
+        # them costs as much as what is read inside. Where one was lost the others may be.
+        since = record.info.get("idle_since")
+        if since is not None and (monotonic() - since > _IDLE or since <= lost.at):
             try:
                 made.dialect.do_ping(connection)
             except Error as error:
+                lost.at = monotonic()
                 raise sa.exc.DisconnectionError from error
+
+    @event.listens_for(made, "handle_error")
+    def _failed(context: sa.engine.ExceptionContext) -> None:
+        if context.is_disconnect or isinstance(context.original_exception, OperationalError):
+            lost.at = monotonic()
 
     if writer:
 
