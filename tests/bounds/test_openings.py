@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cxbridge.cli.app import run
-from cxbridge.core.clock import ManualClock
+from cxbridge.core.clock import ManualClock, SystemClock
 from cxbridge.core.errors import StoreError
 from cxbridge.core.store import Store, keyfile, migrate, state
 
@@ -136,6 +136,13 @@ SPOILT = (
 )
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a vendor that is not there again without waiting in between."""
+    monkeypatch.setattr(SystemClock, "wait", lambda _clock, _seconds, wake=None: wake is not None and wake.is_set())
+
+
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("argv", COMMANDS, ids=lambda argv: argv[0])
 @pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
 def test_what_only_a_person_can_mend_ends_with_78_and_words(
@@ -161,6 +168,8 @@ for part in ("cli", "core"):
     for one in pkgutil.walk_packages(package.__path__, f"cxbridge.{part}."):
         if not one.name.endswith("__main__") and ".migrations" not in one.name:
             importlib.import_module(one.name)
+# A vendor that is not there is asked again without waiting in between.
+cxbridge.core.clock.SystemClock.wait = lambda _clock, _seconds, wake=None: wake is not None and wake.is_set()
 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
     cxbridge.cli.app.run(sys.argv[1:])
 os.setgroups([]); os.setgid(65534); os.setuid(65534)

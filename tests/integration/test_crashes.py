@@ -2,8 +2,6 @@
 
 import collections
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,10 @@ import msgspec
 import pytest
 
 from cxbridge.sandbox.server import Sandbox
+from tests.integration import children
 from tests.integration.scene import write_folder
 
 pytestmark = pytest.mark.process
-
-CHILD = Path(__file__).with_name("crash_child.py")
-ROOT = Path(__file__).resolve().parents[2]
 
 # Every boundary, as often as an escalation reaches it: four deliveries (the issue, the link on either side, the note).
 PUSH = ("push.claimed", "push.sent", "push.answered", "push.recorded", "push.settled")
@@ -69,15 +65,8 @@ def ticket(number: int, tags: list[str]) -> dict[str, Any]:
     }
 
 
-def run_child(folder: Path, boundary: str, number: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(CHILD), str(folder), boundary, str(number)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def run_child(folder: Path, boundary: str, number: int) -> children.Ended:
+    return children.run("tests.integration.crash_child", str(folder), boundary, str(number))
 
 
 def test_the_points_are_all_the_boundaries_there_are(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ last is killed a little further on; what there is then is read off the vendors' 
 """
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +19,12 @@ from cxbridge.core.store import approvals, inbox, runs
 from cxbridge.core.store.approvals import Approval
 from cxbridge.sandbox.server import Sandbox
 from cxbridge.sandbox.world import World
+from tests.integration import children
 from tests.integration.five import COMPANY, INES, MAYA, Five
 from tests.integration.test_five_daemon import OPTIONS
 
 pytestmark = pytest.mark.process
 
-CHILD = Path(__file__).with_name("five_crash_child.py")
-ROOT = Path(__file__).resolve().parents[2]
 PUSH = ("push.claimed", "push.sent", "push.answered", "push.recorded", "push.settled")
 # What a closed loop writes, each by a delivery of its own, and what an alert does that a person decides.
 LOOP = {
@@ -74,14 +71,7 @@ class Killed(Five):
 
     def start(self, boundary: str = "-", confirmed: int = 0) -> list[str] | None:
         """Run a daemon; gives the boundaries that it passed, or None where it was killed."""
-        child = subprocess.run(
-            [sys.executable, "-m", f"tests.integration.{CHILD.stem}", str(self.folder), boundary, str(confirmed)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        child = children.run("tests.integration.five_crash_child", str(self.folder), boundary, str(confirmed))
         if child.returncode == -9:
             return None
         assert child.returncode == 0, child.stderr

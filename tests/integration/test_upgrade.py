@@ -22,10 +22,12 @@ from cxbridge.core.clock import SystemClock
 from cxbridge.core.store import Store, migrate, outbox, schema
 from cxbridge.sandbox.server import Sandbox
 from tests.integration.scene import write_folder
-from tests.integration.test_crashes import CHILD, ROOT, prepare, ticket
+from tests.integration.test_crashes import prepare, ticket
 
 pytestmark = pytest.mark.process
 
+CHILD = Path(__file__).with_name("crash_child.py")
+ROOT = Path(__file__).resolve().parents[2]
 NEWER = f"{int(schema.REVISION) + 1:04}"
 _REVISION = f'''"""One more table, and a lane for each delivery."""
 
