@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-PARTS = ("pull", "plan", "expressions", "sentiment")
+PARTS = ("pull", "plan", "push", "expressions", "sentiment")
 # These take long, and are run when they are named.
 LONG = ("workers", "ready")
 
