@@ -6,7 +6,7 @@ from importlib import import_module
 
 PARTS = ("pull", "plan", "push", "expressions", "sentiment")
 # These take long, and are run when they are named.
-LONG = ("workers", "ready")
+LONG = ("workers", "ready", "idle")
 
 
 def main() -> None:

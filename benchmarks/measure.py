@@ -75,7 +75,7 @@ class Watch:
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
             usage = resource.getrusage(who)
             used += usage.ru_utime + usage.ru_stime
-        return used + sum(map(_of_process, self.companions))
+        return used + sum(map(cpu_of, self.companions))
 
 
 def _busy() -> float | None:
@@ -87,7 +87,8 @@ def _busy() -> float | None:
     return (user + nice + system + irq + softirq + steal) / _TICKS
 
 
-def _of_process(pid: int) -> float:
+def cpu_of(pid: int) -> float:
+    """Give the seconds of processor time that a process has used; 0 where there is none of it or the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -200,6 +201,11 @@ def keep(file: str, taken: Taken) -> None:
     row = asdict(taken) | {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": machine()}
     with (RESULTS / file).open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(row) + "\n")
+
+
+def verdict(met: bool) -> str:  # one word for one fact
+    """Say whether a goal was met."""
+    return "met" if met else "MISSED"
 
 
 def machine() -> str:

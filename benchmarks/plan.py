@@ -40,8 +40,8 @@ def main(words: Sequence[str] | None = None) -> None:
     known = statistics.median(one.told["people"] / one.told["people_seconds"] for one in runs)
     others = max((one.foreign for one in runs if one.foreign is not None), default=None)
     print(f"{asked.tickets:,} created tickets among {runs[0].told['changes']:,} changes, median of {len(runs)}")
-    verdict = "met" if rate >= LEAST_RATE else "MISSED"
-    print(f"planned:  {rate:>8,.0f} tickets/s, {each:.0f} µs of CPU each; the goal is {LEAST_RATE:,} ({verdict})")
+    met = measure.verdict(rate >= LEAST_RATE)
+    print(f"planned:  {rate:>8,.0f} tickets/s, {each:.0f} µs of CPU each; the goal is {LEAST_RATE:,} ({met})")
     print(f"swept:    {swept:>8,.0f} tickets/s")
     print(f"matched:  {known:>8,.0f} people and companies/s, none of whom is anybody else")
     print(f"peak memory with filling the store: {max(one.peak_mb for one in runs):.0f} MB")

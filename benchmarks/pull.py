@@ -79,8 +79,7 @@ def _show(found: dict[tuple[str, int], list[Taken]], large: int) -> None:
     floor = statistics.median(large / one.told["seconds"] for one in floors)
     print(f"\nwithout starting and closing: {inner:,.0f} tickets/s, the floor {floor:,.0f} ({inner / floor:.0%})")
     share = _share(found, large)
-    verdict = "met" if share >= LEAST_SHARE else "MISSED"
-    print(f"share of the floor: {share:.0%}, the goal is {LEAST_SHARE:.0%} ({verdict})")
+    print(f"share of the floor: {share:.0%}, the goal is {LEAST_SHARE:.0%} ({measure.verdict(share >= LEAST_SHARE)})")
     rate = statistics.median(one.rate for one in runs)
     print(f"beside the fastest tool measured elsewhere ({PEER:,}/s): {rate / PEER:.1f} times")
     if large != SMALL:

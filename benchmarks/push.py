@@ -39,18 +39,17 @@ def main(words: Sequence[str] | None = None) -> None:
     share = statistics.median(_rate(one) / _rate(floor) for one, floor in zip(ours, floors, strict=True))
     cpu = statistics.median(one.told["cpu"] / one.told["runs"] * 1000 for one in ours)
     floor_cpu = statistics.median(one.told["cpu"] / one.told["runs"] * 1000 for one in floors)
-    print(
-        f"done:    {rate:>8,.0f} runs/s, {cpu:.2f} ms of CPU each; the goal is {MOST_CPU_MS} ({_met(cpu <= MOST_CPU_MS)})"
-    )
+    met = measure.verdict(cpu <= MOST_CPU_MS)
+    print(f"done:    {rate:>8,.0f} runs/s, {cpu:.2f} ms of CPU each; the goal is {MOST_CPU_MS} ({met})")
     floor = statistics.median(_rate(one) for one in floors)
     print(f"floor:   {floor:>8,.0f} runs/s, {floor_cpu:.2f} ms of CPU each")
-    print(f"share of the floor: {share:.0%}, the goal is {LEAST_SHARE:.0%} ({_met(share >= LEAST_SHARE)})")
+    print(f"share of the floor: {share:.0%}, the goal is {LEAST_SHARE:.0%} ({measure.verdict(share >= LEAST_SHARE)})")
     # Those that are under way at once follow each other; the requests of one run do, too.
     permitted = ABREAST / LATENCY * slow.told["runs"] / slow.told["requests"]
     reached = _rate(slow) / permitted
     print(
         f"answered after {LATENCY * 1000:.0f} ms, {ABREAST} abreast: {_rate(slow):.1f} runs/s of {permitted:.1f} permitted: "
-        f"{reached:.0%}, the goal is {LEAST_PERMITTED:.0%} ({_met(reached >= LEAST_PERMITTED)})"
+        f"{reached:.0%}, the goal is {LEAST_PERMITTED:.0%} ({measure.verdict(reached >= LEAST_PERMITTED)})"
     )
     others = max((one.foreign for one in (*ours, *floors) if one.foreign is not None), default=None)
     if others is not None:
@@ -66,10 +65,6 @@ def _one(name: str, module: str, runs: int, *more: str) -> Taken:
 
 def _rate(one: Taken) -> float:
     return float(one.told["runs"] / one.told["seconds"])
-
-
-def _met(good: bool) -> str:
-    return "met" if good else "MISSED"
 
 
 if __name__ == "__main__":

@@ -9,21 +9,17 @@ at once, so that the vendors' answers are what is waited for. What happened is r
 """
 
 import argparse
-import json
 import random
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from benchmarks import measure
+from benchmarks import company, measure
 from tests.integration import fleet as fleets
 
 TRACKERS = 8
@@ -81,7 +77,7 @@ def _scale(tickets: int, numbers: Sequence[int], abreast: int) -> None:
     measure.wait_for_quiet()
     first = None
     for number in numbers:
-        with _company() as (control, urls), _postgresql() as store, measure.folder() as place:
+        with company.vendors() as (control, urls), _postgresql() as store, measure.folder() as place:
             _write(place, urls, store, abreast)
             fleets.company(control)
             fleets.load(
@@ -125,7 +121,7 @@ def _storm(changes: int, every: float) -> None:
     print(f"{changes:,} tickets, a tenth of them escalated, on {measure.machine()}")
     print(f"of three workers one is killed every {every:.0f} s for {LONGEST:.0f} s, and another joins")
     draw = random.Random(11)
-    with _company() as (control, urls), _postgresql() as store, measure.folder() as place:
+    with company.vendors() as (control, urls), _postgresql() as store, measure.folder() as place:
         fleets.write(place / "cx", urls["zendesk"], urls["jira"], store)
         story = fleets.Story(control, tickets=changes, escalated=changes // 10)
         story.begin()
@@ -176,44 +172,6 @@ def _write(place: Path, urls: dict[str, str], store: str, abreast: int) -> None:
         f'[store]\nurl = "{store}"\n\n[daemon]\npoll = "1h"\nworkers = 2\nabreast = {abreast}\n\n'
         f'[connections.desk]\nconnector = "zendesk"\nurl = "{urls["zendesk"]}"\n{account}\n{trackers}'
     )
-
-
-@contextmanager
-def _company() -> Iterator[tuple[httpx.Client, dict[str, str]]]:
-    """Run the simulated vendors in a process of their own, empty."""
-    with measure.folder() as place:
-        (place / "empty.jsonl").write_text("")
-        words = [
-            sys.executable,
-            "-m",
-            "cxbridge.cli",
-            "sandbox",
-            "--no-limits",
-            "--export-lag",
-            "1",
-            "--search-lag",
-            "1",
-            "--json",
-        ]
-        for vendor in ("zendesk", "jira", "gainsight", "qualtrics", "slack", "control"):
-            words += [f"--{vendor}-port", "0"]
-        words += ["--until-eof", "--data", str(place / "empty.jsonl")]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                assert process.stdout is not None
-                urls = _addresses(process.stdout)
-                urls.pop("loaded")
-                with httpx.Client(base_url=urls["control"], timeout=60) as control:
-                    yield control, urls
-            finally:
-                process.kill()
-
-
-def _addresses(told: Any) -> dict[str, str]:
-    lines = []
-    while not lines or lines[-1].rstrip() != "}":
-        lines.append(told.readline())
-    return dict(json.loads("".join(lines)))
 
 
 @contextmanager
