@@ -119,8 +119,6 @@ def main() -> None:
     for file in (asked.folder / "recipes").glob("*.toml"):
         file.unlink()
     (asked.folder / "recipes" / "escalate.toml").write_text(RECIPE, encoding="utf-8")
-    text = settings.read_text(encoding="utf-8")
-    settings.write_text(f"{text}\n[daemon]\nabreast = {asked.abreast}\n", encoding="utf-8")
     vendors = Vendors(asked.latency)
     with Bridge(load(settings), transport_of=lambda _: vendors) as bridge:
         if bridge.library.errors:
@@ -128,7 +126,7 @@ def main() -> None:
         bridge_plan.fill(bridge, asked.runs)
         planned = bridge.planner.plan(bridge.library.recipes)
         begun, used = time.perf_counter(), time.process_time()
-        while sum(bridge.push(name).confirmed for name in ("jira", "zendesk")):
+        while sum(bridge.push(name, abreast=asked.abreast).confirmed for name in ("jira", "zendesk")):
             pass
         ended, used_at_the_end = time.perf_counter(), time.process_time()
         with bridge.store.read() as tx:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 
 import structlog
 
 from cxbridge.core.clock import Clock, Cpu, cpu_of_this_thread
+from cxbridge.core.engine.stacks import Call, stacks
 
 _log = structlog.get_logger("cxbridge")
 
@@ -145,11 +145,10 @@ class Watchdog:
     def look(self) -> list[Slow]:
         """Name what makes no progress, each job once; gives what was named just now."""
         now = self.clock.monotonic()
-        frames = sys._current_frames()  # noqa: SLF001 - the one way to see where another thread is
         found: list[Slow] = []
         with self._lock:
             for watched in self._watched.values():
-                slow = None if watched.named else self._judged(watched, now, frames.get(watched.thread))
+                slow = None if watched.named else self._judged(watched, now)
                 if slow is not None:
                     watched.named = True
                     found.append(slow)
@@ -163,7 +162,7 @@ class Watchdog:
                 busy=round(slow.busy),
             )
             self.on_slow(slow)
-        self._count_threads(frames)
+        self._count_threads()
         return found
 
     def slow(self) -> list[str]:
@@ -171,7 +170,7 @@ class Watchdog:
         with self._lock:
             return sorted(watched.job for watched in self._watched.values() if watched.named)
 
-    def _judged(self, watched: _Watched, now: float, frame: FrameType | None) -> Slow | None:
+    def _judged(self, watched: _Watched, now: float) -> Slow | None:
         seconds = now - watched.moved_at
         worked = watched.cpu()
         busy = 0.0 if worked is None else worked - watched.worked
@@ -183,13 +182,14 @@ class Watchdog:
             why = f"it asked the vendor {watched.requests} times and finished no page"
         else:
             return None
-        return Slow(watched.job, why, _place(frame), seconds, busy)
+        return Slow(watched.job, why, _place(stacks().get(watched.thread, [])), seconds, busy)
 
-    def _count_threads(self, frames: dict[int, FrameType]) -> None:
+    def _count_threads(self) -> None:
         """Name who starts threads and leaves them, once until there are few again."""
         strange: dict[str, int] = {}
-        for frame in frames.values():
-            owner = _owner(frame)
+        # Where there are few of all kinds, it is not asked what they are.
+        for calls in stacks().values() if threading.active_count() >= MOST_THREADS else ():
+            owner = _owner(calls)
             if owner:
                 strange[owner] = strange.get(owner, 0) + 1
         count = sum(strange.values())
@@ -199,25 +199,19 @@ class Watchdog:
         self._crowded = count >= MOST_THREADS
 
 
-def _place(frame: FrameType | None) -> str:
+def _place(calls: list[Call]) -> str:
     """Say where a thread is: the innermost line that is not of the standard library, which is where somebody waits or turns."""
-    innermost = frame
-    while frame is not None and _is_standard(frame):
-        frame = frame.f_back
-    shown = frame or innermost
-    if shown is None:
-        return "unknown"
-    code = shown.f_code
-    return f"{Path(code.co_filename).name}:{shown.f_lineno} {code.co_name}"
+    shown = next((call for call in calls if not _is_standard(call)), calls[0] if calls else None)
+    return "unknown" if shown is None else f"{Path(shown.file).name}:{shown.line} {shown.function}"
 
 
-def _owner(frame: FrameType | None) -> str:
+def _owner(calls: list[Call]) -> str:
     """Name the module whose function a thread runs, unless it is ours or the standard library's."""
-    found = ""
-    while frame is not None:
-        if not _is_standard(frame):
-            found = str(frame.f_globals.get("__name__", ""))
-        frame = frame.f_back
+    outermost = next((call for call in reversed(calls) if not _is_standard(call)), None)
+    if outermost is None:
+        return ""
+    files = ((name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items()))
+    found = next((name for name, file in files if file == outermost.file), Path(outermost.file).stem)
     return "" if found.startswith(_OURS) or found == "__main__" else found
 
 
@@ -235,6 +229,5 @@ _OURS = (
 _STANDARD = str(Path(threading.__file__).parent)
 
 
-def _is_standard(frame: FrameType) -> bool:
-    place = frame.f_code.co_filename
-    return place.startswith((_STANDARD, "<frozen")) and "site-packages" not in place
+def _is_standard(call: Call) -> bool:
+    return call.file.startswith((_STANDARD, "<frozen")) and "site-packages" not in call.file
