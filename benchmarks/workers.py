@@ -93,7 +93,10 @@ def _scale(tickets: int, numbers: Sequence[int], abreast: int) -> None:
                 begun = time.monotonic()
                 for _ in range(number):
                     fleet.join()
-                fleets.until(lambda goal=before + tickets: _issues(control) >= goal, "all issues", 3600, 1.0)
+                while _issues(control) < before + tickets:
+                    if any(one.poll() is not None for one in fleet.running):
+                        raise SystemExit(f"a worker ended by itself: {fleet.said()[-2000:]}")
+                    time.sleep(1.0)
                 seconds = time.monotonic() - begun
                 used = watch.foreign()
                 ended = [fleet.end() for _ in list(fleet.running)]
