@@ -6,9 +6,7 @@ sent again.
 """
 
 import threading
-from collections import deque
 from collections.abc import Sequence
-from contextvars import copy_context
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +25,7 @@ from cxbridge.core.connector import (
     Receipt,
 )
 from cxbridge.core.engine import asking, consent, failing, guard, reaching, restoring
+from cxbridge.core.engine.abreast import Abreast
 from cxbridge.core.engine.approvals import still_asked
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.scope import Scopes
@@ -40,7 +39,6 @@ from cxbridge.core.store import Store, Tx, outbox, receipts, records, restored, 
 
 # How many looks that find nothing, `settle` apart, make sure that an unanswered write never arrived.
 LOOKS = 2
-_BATCH = 50
 # When what was kept back without a word about its end is looked at again.
 SOON = timedelta(seconds=5)
 
@@ -87,63 +85,30 @@ class Pusher:
         if left:
             # An earlier turn called the vendor and could not record the outcome, as on a full disk: nobody waits for it any more.
             self.recover([connection.name])
-        while stop is None or not stop.is_set():
+        lock = threading.Lock()
+
+        def due(most: int) -> list[Delivery]:
             with self.store.read() as tx:
-                if connection.name in state.pauses(tx):
-                    result.paused = True
-                    break
-                due = outbox.due(tx, connection.name, self.clock.now(), _BATCH)
-            if not due:
-                break
-            self._batch(connection, client, due, stop, abreast, result)
-            if result.paused or result.kept_back:
-                break
+                result.paused = result.paused or connection.name in state.pauses(tx)
+                return [] if result.paused else outbox.due(tx, connection.name, self.clock.now(), most)
+
+        def deliver(delivery: Delivery) -> None:
+            one = Pushed()
+            try:
+                self._deliver(connection, client, delivery, one)
+            finally:
+                with lock:
+                    result.add(one)
+
+        def over() -> bool:
+            return result.paused or result.kept_back is not None or (stop is not None and stop.is_set())
+
+        Abreast(connection.name, abreast, due, deliver, over).run()
         with self.store.read() as tx:
             result.next_at = None if result.paused else outbox.next_due(tx, connection.name)
         if result.next_at is not None and result.kept_back is not None:
             result.next_at = max(result.next_at, result.kept_back)
         return result
-
-    def _batch(
-        self,
-        connection: Connection,
-        client: Client,
-        due: Sequence[Delivery],
-        stop: threading.Event | None,
-        abreast: int,
-        result: Pushed,
-    ) -> None:
-        """Perform deliveries of which none has to wait for another; the rest is left when it must pause."""
-        left = deque(due)
-        lock = threading.Lock()
-        failed: list[BaseException] = []
-
-        def work() -> None:
-            while not (failed or result.paused or result.kept_back or (stop is not None and stop.is_set())):
-                try:
-                    delivery = left.popleft()
-                except IndexError:
-                    return
-                one = Pushed()
-                try:
-                    self._deliver(connection, client, delivery, one)
-                except BaseException as error:  # noqa: BLE001  # raised again where the batch began
-                    failed.append(error)
-                with lock:
-                    result.add(one)
-
-        # The thread that asked does its share; the others must not keep the process from ending.
-        others = [
-            threading.Thread(target=copy_context().run, args=(work,), name=f"push {connection.name}", daemon=True)
-            for _ in range(min(abreast, len(due)) - 1)
-        ]
-        for thread in others:
-            thread.start()
-        work()
-        for thread in others:
-            thread.join()
-        if failed:
-            raise failed[0]
 
     def _deliver(self, connection: Connection, client: Client, delivery: Delivery, result: Pushed) -> None:
         result.kept_back = client.left_alone_until()

@@ -1,0 +1,87 @@
+"""Does the deliveries of one connection in several threads, each of which begins the next one as soon as it is free.
+
+What a delivery is, and what is due, is for others to say.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, field
+
+from cxbridge.core.ledger import Delivery
+
+# How many that are due are read at once.
+BATCH = 50
+
+
+@dataclass(slots=True)
+class Abreast:
+    """One turn of a connection.
+
+    `due` gives up to so many deliveries that may be begun (those in hand, which it may give once more, are passed over), `deliver`
+    does one, `over` says to begin no more. `due` and `over` are called by one thread at a time.
+    """
+
+    name: str
+    most: int
+    due: Callable[[int], Sequence[Delivery]]
+    deliver: Callable[[Delivery], None]
+    over: Callable[[], bool]
+    _waiting: deque[Delivery] = field(default_factory=deque)
+    _in_hand: set[str] = field(default_factory=set)
+    _helpers: list[threading.Thread] = field(default_factory=list)
+    _failed: list[BaseException] = field(default_factory=list)
+    # Whether something may be due that was not given yet: it was not asked for since a delivery ended.
+    _unasked: bool = True
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def run(self) -> None:
+        """Work until nothing is due and nothing is in hand, or `over` says so; raises what a delivery failed with."""
+        # The thread that asked does its share.
+        self._work()
+        while self._helpers:
+            self._helpers.pop().join()
+        if self._failed:
+            raise self._failed[0]
+
+    def _work(self) -> None:
+        try:
+            while (one := self._next()) is not None:
+                try:
+                    self.deliver(one)
+                finally:
+                    with self._changed:
+                        self._in_hand.discard(one.id)
+                        self._unasked = True
+                        self._changed.notify_all()
+        except BaseException as error:  # noqa: BLE001  # raised again where the turn began
+            with self._changed:
+                self._failed.append(error)
+                self._changed.notify_all()
+
+    def _next(self) -> Delivery | None:
+        with self._changed:
+            while not (self._failed or self.over()):
+                if not self._waiting and self._unasked:
+                    found = self.due(BATCH + len(self._in_hand))
+                    self._waiting.extend(one for one in found if one.id not in self._in_hand)
+                    self._unasked = bool(self._waiting)
+                if self._waiting:
+                    one = self._waiting.popleft()
+                    self._in_hand.add(one.id)
+                    self._call_help()
+                    return one
+                if not self._in_hand:
+                    return None
+                # What is in hand may make more due: the next step of its run, or whatever waited behind it.
+                self._changed.wait()
+            return None
+
+    def _call_help(self) -> None:
+        if self._waiting and len(self._helpers) < self.most - 1:
+            # The others must not keep the process from ending.
+            work = copy_context().run
+            helper = threading.Thread(target=work, args=(self._work,), name=f"push {self.name}", daemon=True)
+            self._helpers.append(helper)
+            helper.start()

@@ -1,0 +1,123 @@
+"""Several deliveries at once: nobody waits for the slowest of a batch, nothing is done twice, and what fails stops the turn."""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from cxbridge.core.engine.abreast import BATCH, Abreast
+from cxbridge.core.ledger import Delivery
+
+PATIENCE = 20
+
+
+def delivery(name: str) -> Delivery:
+    noon = datetime(2026, 5, 6, 12, tzinfo=UTC)
+    return Delivery(
+        id=name,
+        run="run",
+        recipe="recipe",
+        step="step",
+        connection="desk",
+        action="ticket.set",
+        marker=name,
+        order_key=name,
+        not_before=noon,
+        created_at=noon,
+    )
+
+
+class Queue:
+    """What is due until it is done, as the outbox has it: what is in hand is given again."""
+
+    def __init__(self, *names: str) -> None:
+        self.open = {name: delivery(name) for name in names}
+        self.asked = 0
+        self.done: list[str] = []
+        self.lock = threading.Lock()
+
+    def due(self, most: int) -> Sequence[Delivery]:
+        with self.lock:
+            self.asked += 1
+            return list(self.open.values())[:most]
+
+    def settle(self, one: Delivery, *more: str) -> None:
+        with self.lock:
+            del self.open[one.id]
+            self.done.append(one.id)
+            self.open |= {name: delivery(name) for name in more}
+
+
+def never() -> bool:
+    return False
+
+
+def test_while_one_takes_long_the_others_are_done_beyond_the_batch() -> None:
+    queue = Queue("slow", *(f"{number:03}" for number in range(3 * BATCH)))
+    others_done = threading.Event()
+
+    def deliver(one: Delivery) -> None:
+        if one.id == "slow":
+            assert others_done.wait(PATIENCE), "they waited for the slowest"
+        queue.settle(one)
+        if len(queue.done) == 3 * BATCH:
+            others_done.set()
+
+    Abreast("desk", 2, queue.due, deliver, never).run()
+    assert queue.done[-1] == "slow"
+    assert len(queue.done) == len(set(queue.done)) == 3 * BATCH + 1
+
+
+def test_no_more_are_under_way_than_may_be_and_alone_they_keep_their_order() -> None:
+    for most in (1, 3):
+        queue = Queue(*(f"{number:03}" for number in range(40)))
+        together = threading.Semaphore(most)
+
+        def deliver(one: Delivery, queue: Queue = queue, together: threading.Semaphore = together) -> None:
+            assert together.acquire(blocking=False), "too many at once"
+            queue.settle(one)
+            together.release()
+
+        Abreast("desk", most, queue.due, deliver, never).run()
+        assert sorted(queue.done) == [f"{number:03}" for number in range(40)]
+        if most == 1:
+            assert queue.done == sorted(queue.done)
+            assert queue.asked == 2, "read once, and once more to find that nothing is left"
+
+
+def test_what_the_last_one_in_hand_makes_due_is_done_abreast_as_well() -> None:
+    queue = Queue("first", "second")
+    met = threading.Barrier(2, timeout=PATIENCE)
+
+    def deliver(one: Delivery) -> None:
+        if one.id == "second":
+            queue.settle(one)
+        elif one.id == "first":
+            queue.settle(one, "a", "b")
+        else:
+            # Each waits for the other: alone, neither would end.
+            met.wait()
+            queue.settle(one)
+
+    Abreast("desk", 2, queue.due, deliver, never).run()
+    assert sorted(queue.done) == ["a", "b", "first", "second"]
+
+
+def test_what_fails_stops_the_turn_and_is_raised() -> None:
+    queue = Queue(*(f"{number:03}" for number in range(20)))
+
+    def deliver(one: Delivery) -> None:
+        if one.id == "003":
+            raise ZeroDivisionError
+        queue.settle(one)
+
+    with pytest.raises(ZeroDivisionError):
+        Abreast("desk", 1, queue.due, deliver, never).run()
+    assert queue.done == ["000", "001", "002"]
+
+
+def test_when_it_is_over_what_is_in_hand_ends_and_nothing_more_begins() -> None:
+    queue = Queue(*(f"{number:03}" for number in range(20)))
+    Abreast("desk", 3, queue.due, queue.settle, lambda: len(queue.done) >= 5).run()
+    assert 5 <= len(queue.done) <= 5 + 2
