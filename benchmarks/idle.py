@@ -53,33 +53,42 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"{2 * PAIRS} connections and {RECIPES} recipes on {measure.machine()}")
     with company.vendors() as (_, urls), measure.folder() as place:
         config = _write(place, urls)
-        with (
-            (place / "log").open("wb") as log,
-            subprocess.Popen(
-                [sys.executable, "-m", "cxbridge.cli", "run", "--config", str(config)],
-                cwd=place,
-                stdout=log,
-                stderr=log,
-            ) as daemon,
-        ):
-            try:
-                time.sleep(SETTLED_AFTER)
-                before, begun = measure.cpu_of(daemon.pid), time.monotonic()
-                time.sleep(asked.seconds)
-                seconds, used = time.monotonic() - begun, measure.cpu_of(daemon.pid) - before
-                resident = _resident_mb(daemon.pid)
-            finally:
-                daemon.send_signal(signal.SIGTERM)
-                code = daemon.wait(60)
-        said = (place / "log").read_text(encoding="utf-8", errors="replace")
-    if code or said.count('"event": "pulled"') < 1 or '"level": "error"' in said:
-        raise SystemExit(f"it did not idle in order ({code}): {said[-2000:]}")
+        # The first start makes the store, and reads everything; what is measured is one of those that follow.
+        _run(config, 0.0)
+        seconds, used, resident = _run(config, asked.seconds)
     share = used / seconds
     measure.keep("idle.jsonl", Taken("idle", 1, seconds, used, resident, None, {"share": share}))
     print(
         f"{share:.2%} of a core over {seconds:.0f} s; the goal is {MOST_CPU:.0%} ({measure.verdict(share <= MOST_CPU)})"
     )
     print(f"{resident:.0f} MB resident; the goal is {MOST_MB:.0f} ({measure.verdict(resident <= MOST_MB)})")
+
+
+def _run(config: Path, seconds: float) -> tuple[float, float, float]:
+    """Start a daemon, let it settle and idle; gives for how long it was watched, what it used meanwhile, and its memory in MB."""
+    log = config.with_name("log")
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen(
+            [sys.executable, "-m", "cxbridge.cli", "run", "--config", str(config)],
+            cwd=config.parent,
+            stdout=sink,
+            stderr=sink,
+        ) as daemon,
+    ):
+        try:
+            time.sleep(SETTLED_AFTER)
+            before, begun = measure.cpu_of(daemon.pid), time.monotonic()
+            time.sleep(seconds)
+            watched, used = time.monotonic() - begun, measure.cpu_of(daemon.pid) - before
+            resident = _resident_mb(daemon.pid)
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            code = daemon.wait(60)
+    said = log.read_text(encoding="utf-8", errors="replace")
+    if code or '"event": "run.started"' not in said or '"level": "error"' in said:
+        raise SystemExit(f"it did not idle in order ({code}): {said[-2000:]}")
+    return watched, used, resident
 
 
 def _write(place: Path, urls: Mapping[str, str]) -> Path:
