@@ -64,7 +64,9 @@ class Dispatcher:
         self._under_way = 0
         self._up: Future[None] = Future()
         self._announcing = self._app(
-            procrastinate.SyncPsycopgConnector(conninfo=store.conninfo, min_size=1, max_size=4)
+            procrastinate.SyncPsycopgConnector(
+                conninfo=store.conninfo, min_size=1, max_size=4, configure=_each_by_itself
+            )
         )
 
     def start(self) -> None:
@@ -151,7 +153,11 @@ class Dispatcher:
 
     async def _engine(self) -> None:
         library = self._library
-        app = self._app(library.PsycopgConnector(conninfo=self._store.conninfo, min_size=1, max_size=5))
+        app = self._app(
+            library.PsycopgConnector(
+                conninfo=self._store.conninfo, min_size=1, max_size=5, configure=_each_by_itself_as_well
+            )
+        )
         async with app.open_async():
             sweeping = asyncio.create_task(self._sweep(app.job_manager))
             if not self._up.done():
@@ -201,3 +207,12 @@ class Dispatcher:
         threading.Thread(target=work, name=f"serve {owner}", daemon=True).start()
         await done.wait()
         self._under_way -= 1
+
+
+def _each_by_itself(connection: Any) -> None:
+    """Have the server commit each statement by itself: who stands still between two must keep no other worker waiting for a row."""
+    connection.autocommit = True
+
+
+async def _each_by_itself_as_well(connection: Any) -> None:
+    await connection.set_autocommit(True)

@@ -4,6 +4,7 @@ Its time is the simulated vendors': the machine's, moved on by so many seconds a
 it says so, and waits until it is told how late it is.
 """
 
+import faulthandler
 import json
 import os
 import signal
@@ -232,6 +233,11 @@ class _Life:
             self._clock.wait(0.03)
         with self._bridge.store.read() as tx:
             due = agenda.owners_due(tx, self._clock.now())
+            asked = tx.connection.exec_driver_sql(
+                "SELECT id, status, lock, scheduled_at, worker_id FROM procrastinate_jobs"
+            )
+            print(f"given out are {asked.fetchall()}", file=sys.stderr)
+            faulthandler.dump_traceback(sys.stderr)
             sys.exit(f"it never came to rest: {due}, and served are {leases.living(tx)} at {leases.now(tx)}")
 
     def _pushed(self, _connection: str, pushed: Any) -> None:

@@ -281,7 +281,7 @@ class Scene:
 
     def log(self, child: Child) -> str:
         """What a daemon told last."""
-        return child.log.read_text(encoding="utf-8")[-4000:] if child.log.exists() else "it said nothing"
+        return child.log.read_text(encoding="utf-8")[-20000:] if child.log.exists() else "it said nothing"
 
     # -- playing ---------------------------------------------------------------------------------------------------
 
