@@ -1,10 +1,10 @@
-"""The floor of two-step runs: a hand-written outbox in SQLite with group commit and full durability, and no logic at all.
+"""The floor of two-step runs: a hand-written outbox in SQLite with group commit and full durability, and no logic of its own.
 
     python -m benchmarks.floor_push --folder EMPTY_FOLDER [--runs 2000]
 
-A hundred due steps are marked sent in one commit, "done" by a call that answers at once, and recorded with the next step of their
-runs in another. Nothing is rendered, matched, proved or audited: what a step with its promises costs shows beside this. Prints one
-line of JSON.
+A hundred due steps are marked sent in one commit, done by one POST each through the same HTTP client to a vendor that answers
+at once in this process, and recorded with the next step of their runs in another. Nothing is rendered, matched, proved or audited:
+what a step with its promises costs shows beside this. Prints one line of JSON.
 """
 
 import argparse
@@ -12,6 +12,10 @@ import json
 import sqlite3
 import time
 from pathlib import Path
+
+import httpx
+
+from benchmarks.bridge_push import Vendors
 
 _GROUP = 100
 
@@ -35,8 +39,8 @@ def main() -> None:
     first = ((one, json.dumps({"subject": f"Delivery {one} is late"})) for one in range(asked.runs))
     store.executemany("INSERT INTO steps (run, number, state, inputs) VALUES (?, 1, 'planned', ?)", first)
     store.execute("COMMIT")
+    vendor = httpx.Client(base_url="https://vendor.example", transport=Vendors(0.0))
     begun, used = time.perf_counter(), time.process_time()
-    calls = 0
     while due := store.execute(
         "SELECT id, run, number, inputs FROM steps WHERE state = 'planned' ORDER BY id LIMIT ?", (_GROUP,)
     ).fetchall():
@@ -45,8 +49,8 @@ def main() -> None:
         store.execute("COMMIT")
         answers = []
         for ident, run, number, inputs in due:
-            calls += 1
-            answers.append((ident, run, number, json.dumps({"id": calls, "asked": json.loads(inputs)})))
+            answer = vendor.post("/rest/api/3/issue", content=inputs, headers={"content-type": "application/json"})
+            answers.append((ident, run, number, json.dumps(answer.json())))
         store.execute("BEGIN IMMEDIATE")
         store.executemany(
             "UPDATE steps SET state = 'done', told = ? WHERE id = ?", ((told, ident) for ident, _, _, told in answers)
