@@ -14,6 +14,7 @@ with the entries that show it. Nothing here knows any integration but by the mar
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -102,7 +103,10 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mirror(msgspec.Struct, frozen=True, kw_only=True):
-    """Comments that are carried over from one entity to another, each once, in order: those of people that hold `marked`."""
+    """Comments that are carried over from one entity to another, each once, in order: those of people that hold `marked`.
+
+    As many as the vendor refused may come later than their turn: a person decides about those, and they hold up no others.
+    """
 
     what: str
     source: tuple[str, str]
@@ -174,7 +178,7 @@ def judge(world: World, expected: Expected) -> list[Violation]:
             lambda: _twice(world),
             lambda: _silence(effects, expected),
             lambda: _flows(world, expected),
-            lambda: _mirrors(effects, expected),
+            lambda: _mirrors(effects, requests, expected),
             lambda: _orders(effects, expected),
             lambda: _guards(effects, expected),
             lambda: _budgets(requests, expected),
@@ -272,7 +276,7 @@ def _back(world: World, flow: Flow) -> Iterator[Violation]:
             last = known[-1]
 
 
-def _mirrors(effects: Sequence[Effect], expected: Expected) -> Iterator[Violation]:
+def _mirrors(effects: Sequence[Effect], requests: Sequence[Request], expected: Expected) -> Iterator[Violation]:
     comments = [one for one in effects if one.kind == "comment.added"]
     for mirror in expected.mirrors:
         said = [one for one in comments if (one.vendor, one.key) == mirror.source and one.via == "ui"]
@@ -289,9 +293,34 @@ def _mirrors(effects: Sequence[Effect], expected: Expected) -> Iterator[Violatio
                 yield Violation(invariant="I3", what=what, evidence=[told(copy) for copy in carried])
             else:
                 order.append(carried[0].seq)
-        if order != sorted(order):
+        if len(order) - _in_order(order) > len(_refused(requests, mirror, copies)):
             what = f"{mirror.what}: carried over in another order than it was said"
             yield Violation(invariant="I7", what=what, evidence=[told(copy) for copy in copies])
+
+
+def _in_order(numbers: Sequence[int]) -> int:
+    """Count how many can be kept so that those rise: the length of the longest rising subsequence."""
+    ends: list[int] = []
+    for number in numbers:
+        place = bisect_left(ends, number)
+        ends[place : place + 1] = [number]
+    return len(ends)
+
+
+def _refused(requests: Sequence[Request], mirror: Mirror, copies: Sequence[Effect]) -> list[Request]:
+    """Name the requests to comment on the target that the vendor refused for good, and not for a credential or a limit."""
+    vendor, key = mirror.target
+    names = {key, *(str(copy.detail["id"]) for copy in copies if "id" in copy.detail)}
+    ends = {f"/{name}{end}" for name in names for end in ("", ".json", "/comment")}
+    return [
+        one
+        for one in requests
+        if one.vendor == vendor
+        and one.method in ("POST", "PUT")
+        and 400 <= one.status < 500
+        and one.status not in (401, 408, 429)
+        and any(one.path.endswith(end) for end in ends)
+    ]
 
 
 def _text(comment: Effect) -> str:

@@ -222,13 +222,17 @@ def say(scene: Scene, body: str) -> None:
     scene.person("PATCH", "/zendesk/tickets/1", {"comment": {"body": body, "public": False}})
 
 
-def carry(scene: Scene, text: str) -> None:
+def comment(scene: Scene, text: str) -> httpx.Response:
     body = {
         "type": "doc",
         "version": 1,
         "content": [{"type": "paragraph", "content": [{"type": "text", "text": text}]}],
     }
-    reply = scene.api("jira", "POST", "/rest/api/3/issue/ENG-1/comment", {"body": body})
+    return scene.api("jira", "POST", "/rest/api/3/issue/ENG-1/comment", {"body": body})
+
+
+def carry(scene: Scene, text: str) -> None:
+    reply = comment(scene, text)
     assert reply.is_success, reply.text
 
 
@@ -250,6 +254,30 @@ def test_another_order_is_seen(scene: Scene) -> None:
     for word in ("two", "one"):
         carry(scene, f"Agent: #eng {word}")
     assert scene.broken(mirrors=[MIRROR]) == ["I7"]
+
+
+@pytest.mark.parametrize(
+    ("status", "carried", "broken"),
+    [
+        (409, ["two", "three", "one"], []),
+        # One was refused, and two have changed places.
+        (409, ["three", "two", "one"], ["I7"]),
+        # What is asked to come again, or to show a credential that holds, has its turn before others.
+        (429, ["two", "three", "one"], ["I7"]),
+        (401, ["two", "three", "one"], ["I7"]),
+        (503, ["two", "three", "one"], ["I7"]),
+    ],
+)
+def test_what_the_vendor_refused_may_come_later_and_nothing_else_may(
+    scene: Scene, status: int, carried: list[str], broken: list[str]
+) -> None:
+    for word in ("one", "two", "three"):
+        say(scene, f"#eng {word}")
+    scene.world.faults.add("status", "jira", method="POST", path_regex="/comment$", code=status)
+    assert comment(scene, "Agent: #eng one").status_code == status
+    for word in carried:
+        carry(scene, f"Agent: #eng {word}")
+    assert scene.broken(mirrors=[MIRROR]) == broken
 
 
 def test_effects_of_one_entity_come_in_order(scene: Scene) -> None:
