@@ -17,7 +17,7 @@ from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.failing import is_notice
 from cxbridge.core.ledger import ACTIVE_RUNS, Delivery, Run
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import Store, Tx, audit, letters, outbox, restored, state
+from cxbridge.core.store import Store, Tx, audit, letters, outbox, restored, runs, state
 from cxbridge.core.store.letters import Chosen
 
 # What waits for a person: dead letters, and writes of unknown outcome that nobody can look up.
@@ -135,8 +135,8 @@ def drop(
                 ended[run.id] = msgspec.structs.replace(
                     run, state="failed", reason=f"step {one.step} was dropped", ended_at=now, wake_at=None
                 )
-        letters.move(tx, gone)
-        letters.move_runs(tx, list(ended.values()))
+        outbox.update_all(tx, gone)
+        runs.save_all(tx, ended.values())
         total.seen += len(found)
         total.done += len(gone)
         if on_chunk is not None:
@@ -207,8 +207,8 @@ def _retry(tx: Tx, found: Sequence[Delivery], now: datetime, who: str, around: A
                     run, state="waiting", reason="retried, and queued behind another run of the same key", ended_at=None
                 )
             )
-    letters.move(tx, moved)
-    letters.move_runs(tx, list(moved_runs.values()))
+    outbox.update_all(tx, moved)
+    runs.save_all(tx, moved_runs.values())
 
 
 def _verdict(

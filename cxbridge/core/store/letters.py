@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cxbridge.core.ledger import ACTIVE_RUNS, Delivery, DeliveryState, Run
-from cxbridge.core.store import schema
+from cxbridge.core.store import outbox, schema
 from cxbridge.core.store.engine import Tx
 
 # The error code of a letter that a person had sent again and that waits until no other run of its key is under way.
@@ -17,18 +17,6 @@ _deliveries = schema.deliveries.c
 _runs = schema.runs.c
 _fields = [_deliveries[name] for name in Delivery.__struct_fields__]
 _dead_since = sa.func.coalesce(_deliveries.settled_at, _deliveries.sent_at, _deliveries.created_at)
-_MOVED = ("state", "attempts", "looked", "not_before", "settled_at", "error", "error_code")
-_move = (
-    sa.update(schema.deliveries)
-    .where(_deliveries.id == sa.bindparam("delivery"))
-    .values({name: sa.bindparam(f"new_{name}") for name in _MOVED})
-)
-_RUN_MOVED = ("state", "reason", "ended_at", "wake_at")
-_move_run = (
-    sa.update(schema.runs)
-    .where(_runs.id == sa.bindparam("run"))
-    .values({name: sa.bindparam(f"new_{name}") for name in _RUN_MOVED})
-)
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,20 +131,6 @@ def newer_value(tx: Tx, run: Run) -> str | None:
     return found
 
 
-def move(tx: Tx, deliveries: Sequence[Delivery]) -> None:
-    """Write the states of stored deliveries anew; what they do, and their place in the order, stays."""
-    if deliveries:
-        rows = [{"delivery": one.id, **{f"new_{name}": getattr(one, name) for name in _MOVED}} for one in deliveries]
-        tx.connection.execute(_move, rows)
-
-
-def move_runs(tx: Tx, moved: Sequence[Run]) -> None:
-    """Write the states of stored runs anew."""
-    if moved:
-        rows = [{"run": one.id, **{f"new_{name}": getattr(one, name) for name in _RUN_MOVED}} for one in moved]
-        tx.connection.execute(_move_run, rows)
-
-
 def take_turn(tx: Tx, mine: Sequence[Delivery], now: datetime) -> list[Delivery]:
     """Put the letters of a run whose turn has come back into the outbox; gives all of the run's deliveries as they are then.
 
@@ -176,7 +150,7 @@ def take_turn(tx: Tx, mine: Sequence[Delivery], now: datetime) -> list[Delivery]
         for one in mine
         if waits_its_turn(one)
     }
-    move(tx, list(moved.values()))
+    outbox.update_all(tx, list(moved.values()))
     return [moved.get(one.id, one) for one in mine]
 
 

@@ -88,10 +88,14 @@ def update(tx: Tx, delivery: Delivery) -> None:
     Raises:
         LookupError: no delivery of this id is stored.
     """
-    row = {name: getattr(delivery, name) for name in _MOVES}
-    done = tx.connection.execute(_update, {**row, "delivery": delivery.id})
-    if not done.rowcount:
+    if not tx.connection.execute(_update, _moved(delivery)).rowcount:
         raise LookupError(f"delivery {delivery.id} is not stored")
+
+
+def update_all(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+    """Write how many stored deliveries stand now, as `update` does with one."""
+    if deliveries:
+        tx.connection.execute(_update, [_moved(delivery) for delivery in deliveries])
 
 
 def claim(tx: Tx, sent: Delivery, stands: DeliveryState) -> bool:
@@ -185,6 +189,10 @@ def counts(tx: Tx) -> dict[tuple[str, DeliveryState], int]:
         )
     )
     return {(connection, state): number for connection, state, number in rows}
+
+
+def _moved(delivery: Delivery) -> dict[str, Any]:
+    return {"delivery": delivery.id, **{name: getattr(delivery, name) for name in _MOVES}}
 
 
 def _read(rows: sa.CursorResult[Any]) -> list[Delivery]:

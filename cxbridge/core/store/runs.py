@@ -1,5 +1,6 @@
 """The executions of recipes, as rows; what a run does next is not decided here."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -81,10 +82,14 @@ def save(tx: Tx, run: Run) -> None:
     Raises:
         LookupError: no run of this id is stored.
     """
-    row = {name: getattr(run, name) for name in _MOVES}
-    done = tx.connection.execute(_save, {**row, "run": run.id})
-    if not done.rowcount:
+    if not tx.connection.execute(_save, _moved(run)).rowcount:
         raise LookupError(f"run {run.id} is not stored")
+
+
+def save_all(tx: Tx, some: Collection[Run]) -> None:
+    """Write how many stored runs stand now, as `save` does with one."""
+    if some:
+        tx.connection.execute(_save, [_moved(run) for run in some])
 
 
 def get(tx: Tx, run_id: str) -> Run | None:
@@ -174,6 +179,10 @@ def counts(tx: Tx) -> dict[tuple[str, RunState], int]:
         sa.select(_runs.recipe, _runs.state, sa.func.count()).group_by(_runs.recipe, _runs.state)
     )
     return {(recipe, state): number for recipe, state, number in rows}
+
+
+def _moved(run: Run) -> dict[str, Any]:
+    return {"run": run.id, **{name: getattr(run, name) for name in _MOVES}}
 
 
 def _read(rows: sa.CursorResult[Any]) -> list[Run]:

@@ -78,12 +78,7 @@ def perform(rules: Rules, offers: Offers, client: cx.Client, call: cx.Call) -> c
     if earlier := _earlier(rules, client, call.marker, changed=False):
         return earlier
     project = _project(rules, inputs)
-    try:
-        offer, was_kept = offers.of(client, project)
-    except cx.NotFound:
-        raise cx.NotFound(
-            f'project {project} is not visible to this account, or it lacks the "Create issues" permission there'
-        ) from None
+    offer, was_kept = offers.of(client, project)
     try:
         return _created(rules, client, call, inputs, project, offer)
     except cx.Rejected:
@@ -184,7 +179,12 @@ def _types(client: cx.Client, project: str) -> list[wire.IssueType]:
     offers: list[wire.IssueType] = []
     while True:
         asked = {"startAt": len(offers), "maxResults": 200}
-        page = client.get(f"{_META}/{project}/issuetypes", asked).decode(wire.CreateTypes)
+        try:
+            page = client.get(f"{_META}/{project}/issuetypes", asked).decode(wire.CreateTypes)
+        except cx.NotFound:
+            raise cx.NotFound(
+                f'project {project} is not visible to this account, or it lacks the "Create issues" permission there'
+            ) from None
         offers += page.issue_types
         if not page.issue_types or len(offers) >= (page.total or 0):
             return offers

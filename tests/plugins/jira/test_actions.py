@@ -171,6 +171,19 @@ def test_a_refusal_is_asked_about_once_more_where_what_was_kept_has_changed(desk
     )
 
 
+def test_a_project_that_is_gone_since_it_was_kept_is_named(desk) -> None:
+    no_such_marker(desk)
+    create_screen(desk)
+    action = desk.action("issue.ensure")
+    action.perform(desk.client, ENSURE)
+    desk.router.post(f"{API}/issue").mock(
+        return_value=answer({"errors": {"project": "valid project is required"}}, 400)
+    )
+    desk.router.get(f"{META}/ENG/issuetypes").mock(return_value=answer({"errorMessages": ["No project"]}, 404))
+    with pytest.raises(cx.NotFound, match="project ENG is not visible to this account"):
+        action.perform(desk.client, ENSURE)
+
+
 def test_fields_that_the_screen_lacks_are_left_out_and_told(desk) -> None:
     no_such_marker(desk)
     create_screen(desk, "priority", "description", "customfield_10032", "customfield_10033")
