@@ -84,13 +84,15 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     written: Mapping[str, str] = {}
     joined: Sequence[tuple[int, int]] = ()
 
-    def values(self, held: Sequence[Any], seq: int) -> set[Any]:
-        """What the target may be given at an entry where the sources hold these."""
+    def versions(self, held: Sequence[Any], seq: int) -> Iterator[set[Any]]:
+        """Give what the target may be given at an entry where the sources hold these: with more and more of those that join."""
         joined = self.joined or [(0, 0)] * len(held)
         sure = [one for one, (_, must) in zip(held, joined, strict=True) if must <= seq]
         perhaps = [one for one, (may, must) in zip(held, joined, strict=True) if may <= seq < must]
-        some = chain.from_iterable(combinations(perhaps, number) for number in range(len(perhaps) + 1))
-        return {value for more in some if (value := self.value([*sure, *more])) is not None}
+        for number in range(len(perhaps) + 1):
+            values = {self.value([*sure, *more]) for more in combinations(perhaps, number)} - {None}
+            if values:
+                yield values
 
     def value(self, held: Sequence[Any]) -> Any:
         """What the target must hold where the sources hold these."""
@@ -250,11 +252,15 @@ def _flows(world: World, expected: Expected) -> Iterator[Violation]:
 
 
 def _back(world: World, flow: Flow) -> Iterator[Violation]:
-    """Look at every write to the target: which version of the sources it was, and whether a newer one stood there already."""
+    """Look at every write to the target: which version of the sources it was, and whether a newer one stood there already.
+
+    Where the same value came more than once, a write counts as the oldest of those that may follow the write before: only what no
+    order of versions explains has gone back.
+    """
     histories = [History.of(world.journal, one) for one in flow.sources]
     moments = sorted({moment.seq for one in histories for moment in one.moments} | set(chain(*flow.joined)))
-    versions = [(seq, flow.values([one.value_at(seq) for one in histories], seq)) for seq in moments]
-    versions = [(seq, values) for seq, values in versions if values]
+    held = {seq: [one.value_at(seq) for one in histories] for seq in moments}
+    versions = [(seq, values) for seq in moments for values in flow.versions(held[seq], seq)]
     # With which value a field began may be unknown: until a known one was written, what was written may be that.
     whole = all(one.whole for one in histories)
     last = -1
@@ -273,7 +279,7 @@ def _back(world: World, flow: Flow) -> Iterator[Violation]:
             what = f"{flow.what}: {flow.target} went back to {value!r}"
             yield Violation(invariant="I6", what=what, evidence=[f"#{moment.seq}", *shown])
         else:
-            last = known[-1]
+            last = next(place for place in known if place >= last)
 
 
 def _mirrors(effects: Sequence[Effect], requests: Sequence[Request], expected: Expected) -> Iterator[Violation]:

@@ -32,7 +32,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """All values of a field, oldest first. `whole` is False where the journal does not tell with which value it began."""
+    """All values of a field, oldest first. `whole` is False where nothing in the journal tells with which value it began."""
 
     moments: list[Moment]
     whole: bool
@@ -41,8 +41,16 @@ class History(msgspec.Struct, frozen=True):
     def of(cls, journal: Journal, place: Place) -> "History":
         """Read it off the journal."""
         effects = [one for one in journal.effects() if (one.vendor, one.key) == (place.vendor, place.key)]
-        begun = any(one.kind in _BEGINNINGS and place.field in one.detail for one in effects)
-        return cls([moment for one in effects for moment in _moments(one, place)], begun)
+        moments = [moment for one in effects for moment in _moments(one, place)]
+        if any(one.kind in _BEGINNINGS and place.field in one.detail for one in effects):
+            return cls(moments, True)
+        before = next((found for one in effects for found in _before(one, place)), None)
+        if before is None:
+            return cls(moments, False)
+        begun = next((one for one in effects if one.kind in _BEGINNINGS), None)
+        # Whoever made the record: what it began with counts as nobody's write to this field.
+        first = Moment(begun.seq if begun else -1, before[0], "seed")
+        return cls([first, *moments], True)
 
     def value_at(self, seq: int) -> Any:
         """The value right after an entry of the journal; None before the first."""
@@ -101,6 +109,15 @@ def _record(world: World, place: Place) -> Any:
     if status >= 400:
         raise LookupError(f"{place.vendor} holds no {place.key}: {content}")
     return content
+
+
+def _before(effect: Effect, place: Place) -> Iterator[tuple[Any]]:
+    """Give the value that a field had before an effect changed it, where that tells it."""
+    changes = effect.detail.get("changes")
+    if isinstance(changes, dict) and place.field in changes:
+        yield (changes[place.field][0],)
+    if effect.kind == "transition" and place.field == "status":
+        yield (effect.detail["before"],)
 
 
 def _moments(effect: Effect, place: Place) -> Iterator[Moment]:

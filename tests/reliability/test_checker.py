@@ -199,6 +199,28 @@ def test_a_value_that_was_set_twice_may_be_written_twice(scene: Scene) -> None:
     assert scene.broken(flows=[flow()]) == []
 
 
+def test_writes_that_come_late_may_follow_values_that_came_again(scene: Scene) -> None:
+    for ours in ("normal", "high", "normal"):
+        scene.ticket_priority(ours)
+    for theirs in ("Medium", "High", "Medium"):
+        scene.issue_priority(theirs)
+    assert scene.broken(flows=[flow()]) == []
+    scene.issue_priority("High")
+    scene.issue_priority("Medium")
+    assert scene.broken(flows=[flow()]) == ["I6"]
+
+
+def test_a_status_may_be_written_as_it_was_before_it_first_moved(scene: Scene) -> None:
+    status = Flow(what="status", sources=[Place("jira", "ENG-1", "status")], target=Place("zendesk", "1", "subject"))
+    for to in ("Done", "In Progress"):
+        scene.person("POST", "/jira/issues/ENG-1/transition", {"to": to})
+    for subject in ("To Do", "Done", "In Progress"):
+        scene.api("zendesk", "PUT", "/api/v2/tickets/1.json", {"ticket": {"subject": subject}})
+    assert scene.broken(flows=[status]) == []
+    scene.api("zendesk", "PUT", "/api/v2/tickets/1.json", {"ticket": {"subject": "Blocked"}})
+    assert scene.broken(flows=[status]) == ["I5", "I6"]
+
+
 def test_a_value_that_nobody_set_is_none_to_write(scene: Scene) -> None:
     scene.issue_priority("Medium")
     assert scene.broken(flows=[flow()]) == ["I5", "I6"]
