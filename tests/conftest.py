@@ -63,7 +63,11 @@ class PostgreSQL:
             Store.open(self._store, clock=clock).close()
         else:
             # TRUNCATE would make new files for every table and index.
-            wiped = [f"DELETE FROM {table}" for table in reversed(schema.metadata.sorted_tables)]
+            wiped = [
+                f"DELETE FROM {table}" for table in reversed(schema.metadata.sorted_tables) if table is not schema.meta
+            ]
+            # Which programs may work on it belongs to the tables, not to what is in them.
+            wiped.append(f"DELETE FROM meta WHERE name <> '{schema.OLDEST}'")
             self._run(";".join(wiped), self._store)
         return self._store
 

@@ -115,6 +115,34 @@ def move(
     )
 
 
+@app.command("compact")
+def compact(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, json: Json = False) -> None:
+    """Pack what an earlier program stored, and shrink the file; what is stored from now on is packed as it comes.
+
+    Nobody may be at work on the store, and a file needs room for a copy of itself meanwhile. Afterwards programs from before
+    revision 0004 cannot work on it any more. Ended on the way, the same command goes on where it was.
+    """
+    from cxbridge.core.clock import SystemClock
+    from cxbridge.core.store import Store, compacting
+
+    output = Output(json)
+    store = Store.as_found(opening.configuration(config, database).store_url, clock=SystemClock())
+    try:
+        with progress() as bars:
+            done = compacting.compact(store, on_rows=bars.set)
+    finally:
+        store.close()
+    if json:
+        output.data({"rows": done.rows, "bytes_before": done.before, "bytes_after": done.after})
+        return
+    packed = (
+        ", ".join(f"{count} of {table}" for table, count in done.rows.items() if count) or "nothing was left to pack"
+    )
+    output.line(f"{store.place}: {packed}; {done.before / 1e6:,.1f} MB before, {done.after / 1e6:,.1f} MB now")
+    if store.path is None and any(done.rows.values()):
+        output.say("the server gives the space to new rows; VACUUM FULL there gives it back to the disk")
+
+
 def _told(found: "Plan") -> dict[str, Any]:
     return {
         "found": found.found,

@@ -43,6 +43,7 @@ class TestUpgrade:
         assert [(one["revision"], one["before"], one["kind"], one["rows"]) for one in told["steps"]] == [
             ("0002", "0001", "expands", {"runs": 1}),
             ("0003", "0002", "expands", {}),
+            ("0004", "0003", "expands", {}),
         ]
 
     def test_it_is_done_once(self, cxbridge: Cxbridge, old: Path) -> None:
@@ -120,3 +121,16 @@ class TestMove:
         refused = cxbridge("db", "move", "sqlite:///cxbridge.db", "postgresql://me:secret-word@127.0.0.1:1/x")
         assert refused.code == 75
         assert "secret-word" not in refused.err
+
+
+class TestCompact:
+    def test_a_store_of_an_earlier_program_is_packed(self, cxbridge: Cxbridge, old: Path) -> None:
+        refused = cxbridge("db", "compact")
+        assert (refused.code, "cxbridge db upgrade" in refused.err) == (78, True)
+        cxbridge("db", "upgrade")
+        ended = cxbridge("db", "compact")
+        assert ended.code == 0
+        assert re.search(r"cxbridge\.db: nothing was left to pack; \S+ MB before, \S+ MB now", ended.out)
+        told = cxbridge("db", "compact", "--json").data
+        assert told["rows"] == {"records": 0, "changes": 0, "payloads": 0}
+        assert 0 < told["bytes_after"] <= told["bytes_before"]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Run
-from cxbridge.core.store import Store, audit, checkpoints, outbox, runs, schema
+from cxbridge.core.store import Store, audit, checkpoints, outbox, packing, runs, schema
 from cxbridge.sandbox.checker import Violation
 from cxbridge.sandbox.journal import Journal
 from cxbridge.sandbox.verdict import markers
@@ -172,13 +172,25 @@ def leaks(folder: Path, words: Sequence[str]) -> list[Violation]:
     """I13: none of these words stands in any file of the store."""
     found = []
     for file in sorted(folder.glob("cxbridge.db*")):
-        body = file.read_bytes()
+        body = file.read_bytes() + (_unpacked(file) if file.suffix == ".db" else b"")
         found += [
             _broken("I13", f"{file.name} holds a text that must stand nowhere", word[:4] + "…")
             for word in words
             if word.encode() in body
         ]
     return found
+
+
+def _unpacked(file: Path) -> bytes:
+    """Give what is packed in a store as it was before."""
+    engine = sa.create_engine(f"sqlite:///{file}")
+    packs = packing.Packs()
+    columns = (schema.records.c.body, schema.changes.c.before, schema.payloads.c.raw)
+    with engine.connect() as connection:
+        values = [one for column in columns for one in connection.scalars(sa.select(column)) if one is not None]
+        texts = [packs.unpack(connection, bytes(one)) for one in values]
+    engine.dispose()
+    return b"\n".join(texts)
 
 
 # -- I14 ---------------------------------------------------------------------------------------------------------------

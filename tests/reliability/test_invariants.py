@@ -5,9 +5,11 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from cxbridge.core.store import Store, keyfile
+from cxbridge.core.ledger import Incoming
+from cxbridge.core.store import Store, keyfile, records
 from tests.reliability.invariants import checkpoint_ahead, judge_store, leaks, read_again
 from tests.reliability.shapes import shape_of
 from tests.reliability.stage import Ground, Stage
@@ -122,6 +124,16 @@ def test_a_secret_in_the_file_is_seen(stage: Stage) -> None:
     with stage.bridge.store.write() as tx:
         tx.connection.exec_driver_sql("INSERT INTO meta (name, value) VALUES ('note', 'sandbox-token')")
     stage.bridge.close()
+    assert [one.invariant for one in leaks(stage.folder, SECRETS)] == ["I13"]
+
+
+def test_a_secret_in_a_packed_body_is_seen(stage: Stage) -> None:
+    body = msgspec.json.encode({"subject": f"Our token is {SECRETS[0]}, please help. " * 3})
+    item = Incoming(stream="tickets", key="900", kind="ticket", body=body, digest=b"d", ordinal=1)
+    with stage.bridge.store.write() as tx:
+        records.apply(tx, "zendesk", [item], stage.bridge.store.clock.now())
+    stage.bridge.close()
+    assert all(SECRETS[0].encode() not in file.read_bytes() for file in stage.folder.glob("cxbridge.db*"))
     assert [one.invariant for one in leaks(stage.folder, SECRETS)] == ["I13"]
 
 

@@ -37,7 +37,7 @@ _FIRST_STEP = 32
 
 def after(tx: Tx, seq: int, limit: int) -> list[Change]:
     """Read the changes behind `seq`, oldest first."""
-    return _read(tx.connection.execute(_after, {"seq": seq, "limit": limit}))
+    return _read(tx, tx.connection.execute(_after, {"seq": seq, "limit": limit}))
 
 
 def last_seq(tx: Tx) -> int:
@@ -62,7 +62,7 @@ def recent(tx: Tx, upto: int, since: datetime, chosen: Callable[[Ref, str], bool
         before, some, left = rows[-1].seq, some * 8, left - some
     found: list[Change] = []
     for numbers in chunks(sorted(wanted)):
-        found += _read(tx.connection.execute(_whole.where(_changes.seq.in_(numbers)).order_by(_changes.seq)))
+        found += _read(tx, tx.connection.execute(_whole.where(_changes.seq.in_(numbers)).order_by(_changes.seq)))
     return found
 
 
@@ -72,7 +72,7 @@ def of(tx: Tx, ref: Ref, limit: int = 100) -> list[Change]:
     if record is None:
         return []
     return _read(
-        tx.connection.execute(_whole.where(_changes.record == record).order_by(_changes.seq.desc()).limit(limit))
+        tx, tx.connection.execute(_whole.where(_changes.record == record).order_by(_changes.seq.desc()).limit(limit))
     )
 
 
@@ -143,18 +143,29 @@ def _befores(tx: Tx, seqs: set[int]) -> dict[int, bytes | None]:
     if not seqs:
         return {}
     rows = tx.connection.execute(sa.select(_changes.seq, _changes.before).where(_changes.seq.in_(seqs)))
-    return {row.seq: row.before for row in rows}
+    return {row.seq: _unpacked(tx, row.before) for row in rows}
 
 
 def _bodies(tx: Tx, records: set[int]) -> dict[int, bytes]:
     if not records:
         return {}
     rows = tx.connection.execute(sa.select(_records.id, _records.body).where(_records.id.in_(records)))
-    return {row.id: row.body for row in rows}
+    return {row.id: tx.packs.unpack(tx.connection, row.body) for row in rows}
 
 
-def _read(rows: Iterable[Sequence[Any]]) -> list[Change]:
+def _read(tx: Tx, rows: Iterable[Sequence[Any]]) -> list[Change]:
     return [
-        Change(seq=row[0], ref=Ref(row[1], row[2], row[3]), kind=row[4], op=row[5], at=row[6], before=row[7])
+        Change(
+            seq=row[0],
+            ref=Ref(row[1], row[2], row[3]),
+            kind=row[4],
+            op=row[5],
+            at=row[6],
+            before=_unpacked(tx, row[7]),
+        )
         for row in rows
     ]
+
+
+def _unpacked(tx: Tx, before: bytes | None) -> bytes | None:
+    return None if before is None else tx.packs.unpack(tx.connection, before)

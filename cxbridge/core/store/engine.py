@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import ConfigError, CxbridgeError, StoreError
-from cxbridge.core.store import migrate, postgresql, sole, sqlite
+from cxbridge.core.store import migrate, packing, postgresql, sole, sqlite
 from cxbridge.core.store.failures import translated
 from cxbridge.core.store.turns import turn
 
@@ -23,13 +23,22 @@ Dialect = Literal["sqlite", "postgresql"]
 class Tx:
     """A transaction that is under way; its `connection` is for the modules of this package alone."""
 
-    __slots__ = ("connection", "dialect", "key", "writing")
+    __slots__ = ("connection", "dialect", "key", "packs", "writing")
 
-    def __init__(self, connection: Connection, dialect: Dialect, *, writing: bool, key: bytes | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        dialect: Dialect,
+        *,
+        writing: bool,
+        key: bytes | None,
+        packs: packing.Packs | None = None,
+    ) -> None:
         self.connection = connection
         self.dialect = dialect
         self.writing = writing
         self.key = key
+        self.packs = packs or packing.Packs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class Store:
         self.clock = clock
         self.writing = False
         self._key = key
+        self._packs = packing.Packs()
         self._writers, self._readers = database.writers, database.readers
         self._turn = database.turn
         # The address of the server as the driver takes it, with its password; None where there is no server.
@@ -203,7 +213,7 @@ class Store:
             with translated(self.place), engine.connect() as connection:
                 # Commits at the end, rolls back on any exception.
                 with connection.begin():
-                    yield Tx(connection, self.dialect, writing=writing, key=self._key)
+                    yield Tx(connection, self.dialect, writing=writing, key=self._key, packs=self._packs)
         except StoreError as error:
             # Not what was raised inside for reasons of its own.
             if writing and error.__cause__ is not None:
@@ -211,6 +221,19 @@ class Store:
             raise
         if writing:
             self.committed_at = self.clock.monotonic()
+
+    def shrink(self) -> None:
+        """Give back to the disk what a file no longer needs; a database server does so by itself, in time.
+
+        Raises:
+            StoreError: there is no room for the copy that this makes; the store stays as it was.
+        """
+        if self.path is None:
+            return
+        with self._lock, self._turn(), translated(self.place), self._writers.connect() as connection:
+            # In no transaction, and SQLAlchemy has begun one by now.
+            for words in ("COMMIT", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                connection.exec_driver_sql(words)
 
     def close(self) -> None:
         """Wait for the writer, then close every connection; a second call does nothing."""

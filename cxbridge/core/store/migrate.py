@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cxbridge.core.errors import ConfigError, StoreError
-from cxbridge.core.store import schema, sqlite, working
+from cxbridge.core.store import packing, schema, sqlite, working
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Names in the table `meta`, read before anything else is known of a store.
-OLDEST = "the oldest program"
+OLDEST = schema.OLDEST
 MOVED = "moved away"
 ARRIVING = "not all here yet"
 BACKED_UP = "backed up"
@@ -89,6 +89,9 @@ def bring_up(engine: Engine, place: str) -> None:
             if not _up_to_date(found):
                 _see_that_nobody_is_left_behind(connection, place, found)
                 upgrade(connection)
+                if found is None:
+                    # Nothing is there that an older program may have to read: what is stored is packed from the beginning.
+                    mark_oldest(connection, packing.SINCE)
             if lite:
                 connection.exec_driver_sql(f"PRAGMA application_id = {sqlite.APPLICATION_ID}")
                 if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
@@ -179,25 +182,33 @@ def mark_of(connection: Connection, name: str) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def _fitting(connection: Connection, place: str) -> str | None:
-    found = revision_of(connection, place)
-    if found is None:
-        return None
+def mark_oldest(connection: Connection, revision: str) -> None:
+    """Let no program of an older revision work on the store any more."""
+    connection.execute(sa.delete(schema.meta).where(schema.meta.c.name == OLDEST))
+    connection.execute(sa.insert(schema.meta).values(name=OLDEST, value=revision.encode()))
+
+
+def set_aside(connection: Connection, place: str) -> str | None:
+    """Say why nobody may work on the tables although they fit; None where nothing forbids it."""
     moved = mark_of(connection, MOVED)
     if moved is not None:
         told: dict[str, Any] = msgspec.json.decode(moved)
-        raise ConfigError(
+        return (
             f"{place} was moved to {told['to']} at {told['at']} and is left as it was then: name the new place in the "
             "settings, or take it back with `cxbridge db move --undo`"
         )
     if mark_of(connection, BACKED_UP) is not None:
-        raise ConfigError(
-            f"{place} is a backup: what was done since is not in it, so put it back with `cxbridge restore`, which sees to that"
-        )
+        return f"{place} is a backup: what was done since is not in it, so put it back with `cxbridge restore`, which sees to that"
     if mark_of(connection, ARRIVING) is not None:
-        raise ConfigError(
-            f"{place} is the target of a move that did not come to its end: say the same `cxbridge db move` again"
-        )
+        return f"{place} is the target of a move that did not come to its end: say the same `cxbridge db move` again"
+    return None
+
+
+def _fitting(connection: Connection, place: str) -> str | None:
+    found = revision_of(connection, place)
+    refused = set_aside(connection, place) if found is not None else None
+    if refused is not None:
+        raise ConfigError(refused)
     return found
 
 

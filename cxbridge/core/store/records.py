@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cxbridge.core.ledger import Incoming, Record, Ref
-from cxbridge.core.store import schema
+from cxbridge.core.store import packing, schema
 from cxbridge.core.store.columns import to_micros
 from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import chunks, fill, replacing, take_numbers
@@ -109,6 +109,8 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
     newest = _newest(items)
     known = _known_of(tx, connection, newest)
     page = _Page()
+    packer = packing.Packer(tx.packs, tx.connection, connection)
+    _learn(packer, newest.values())
     micros = to_micros(at)
     free = take_numbers(tx, "record", len(newest) - len(known))
     stale = len(items) - len(newest)
@@ -117,7 +119,7 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
     for place, item in newest.items():
         old = known.get(place)
         if old is None:
-            _add(page, connection, item, free, micros)
+            _add(page, packer, connection, item, free, micros)
             unchanged += item.deleted
             free += 1
             continue
@@ -129,17 +131,24 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
             unchanged += 1
             if item.ordinal == ordinal:
                 continue
-            page.touches.append({"record": record, "ordinal": item.ordinal, "seen_at": at, "body": item.body})
+            page.touches.append(
+                {
+                    "record": record,
+                    "ordinal": item.ordinal,
+                    "seen_at": at,
+                    "body": packer.pack(item.stream, "body", item.body),
+                }
+            )
             refreshed.append(item)
         else:
-            _replace(page, item, record, at)
+            _replace(page, packer, item, record, at)
             if item.deleted and was_deleted:
                 unchanged += 1
             else:
                 page.replaced.append({"record": record, "op": "deleted" if item.deleted else "updated", "at": at})
                 deleted += item.deleted
         if item.raw is not None:
-            page.raws.append({"record": record, "raw": item.raw})
+            page.raws.append({"record": record, "raw": packer.pack(item.stream, "raw", item.raw)})
     return Applied(
         created=len(page.created),
         updated=len(page.replaced) - deleted,
@@ -170,6 +179,15 @@ def _newest(items: Sequence[Incoming]) -> dict[tuple[str, str], Incoming]:
     return newest
 
 
+def _learn(packer: packing.Packer, items: Iterable[Incoming]) -> None:
+    streams: dict[str, list[Incoming]] = {}
+    for item in items:
+        streams.setdefault(item.stream, []).append(item)
+    for stream, some in streams.items():
+        packer.learn(stream, "body", (item.body for item in some))
+        packer.learn(stream, "raw", (item.raw for item in some if item.raw is not None))
+
+
 def _known_of(
     tx: Tx, connection: str, places: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[int, bytes, int, bool]]:
@@ -185,7 +203,7 @@ def _known_of(
     return known
 
 
-def _add(page: _Page, connection: str, item: Incoming, record: int, seen_at: int) -> None:
+def _add(page: _Page, packer: packing.Packer, connection: str, item: Incoming, record: int, seen_at: int) -> None:
     page.inserts.append(
         (
             record,
@@ -198,16 +216,16 @@ def _add(page: _Page, connection: str, item: Incoming, record: int, seen_at: int
             item.ordinal,
             item.deleted,
             seen_at,
-            item.body,
+            packer.pack(item.stream, "body", item.body),
         )
     )
     if item.raw is not None:
-        page.new_raws.append((record, item.raw))
+        page.new_raws.append((record, packer.pack(item.stream, "raw", item.raw)))
     if not item.deleted:
         page.created.append(record)
 
 
-def _replace(page: _Page, item: Incoming, record: int, at: datetime) -> None:
+def _replace(page: _Page, packer: packing.Packer, item: Incoming, record: int, at: datetime) -> None:
     page.updates.append(
         {
             "record": record,
@@ -217,7 +235,7 @@ def _replace(page: _Page, item: Incoming, record: int, at: datetime) -> None:
             "ordinal": item.ordinal,
             "deleted": item.deleted,
             "seen_at": at,
-            "body": item.body,
+            "body": packer.pack(item.stream, "body", item.body),
         }
     )
 
@@ -271,7 +289,7 @@ def get_many(tx: Tx, refs: Iterable[Ref]) -> dict[Ref, Record]:
     for (connection, stream), keys in wanted.items():
         for some in chunks(sorted(keys)):
             rows = tx.connection.execute(_by_keys, {"connection": connection, "stream": stream, "keys": some})
-            for record in _read(rows):
+            for record in _read(tx, rows):
                 found[record.ref] = record
     return found
 
@@ -283,7 +301,7 @@ def by_source_key(tx: Tx, connection: str, source_key: str) -> list[Record]:
             _records.deleted, _records.stream, _records.key
         )
     )
-    return _read(rows)
+    return _read(tx, rows)
 
 
 def scan(
@@ -308,9 +326,9 @@ def scan(
             sa.tuple_(*(_records[name] for name in free)) > sa.tuple_(*(getattr(after, name) for name in free))
         )
     if kinds is None:
-        return _read(tx.connection.execute(query))
+        return _read(tx, tx.connection.execute(query))
     # One walk along the index per kind: one query for all of them would have to sort everything they hold.
-    walks = [_read(tx.connection.execute(query.where(_records.kind == kind))) for kind in sorted(set(kinds))]
+    walks = [_read(tx, tx.connection.execute(query.where(_records.kind == kind))) for kind in sorted(set(kinds))]
     return list(islice(merge(*walks, key=lambda record: record.ref), limit))
 
 
@@ -335,15 +353,16 @@ def raw(tx: Tx, ref: Ref) -> bytes | None:
         .join(schema.records, _records.id == schema.payloads.c.record)
         .where(_records.connection == ref.connection, _records.stream == ref.stream, _records.key == ref.key)
     )
-    return found
+    return None if found is None else tx.packs.unpack(tx.connection, found)
 
 
-def _read(rows: Iterable[Sequence[Any]]) -> list[Record]:
+def _read(tx: Tx, rows: Iterable[Sequence[Any]]) -> list[Record]:
+    unpack, connection = tx.packs.unpack, tx.connection
     return [
         Record(
             ref=Ref(row[0], row[1], row[2]),
             kind=row[3],
-            body=row[4],
+            body=unpack(connection, row[4]),
             digest=row[5],
             ordinal=row[6],
             seen_at=row[7],

@@ -12,7 +12,9 @@ from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES
 from cxbridge.core.store.columns import Blob, Json, Moment, Name, Number, RefText, Serial, Words
 
 # The newest revision in `migrations/versions`; revisions are numbered, so that "newer than this program" can be told.
-REVISION = "0003"
+REVISION = "0004"
+# A name in the table `meta`: the oldest program that may work on the tables, see `migrate`.
+OLDEST = "the oldest program"
 
 metadata = sa.MetaData(
     naming_convention={
@@ -83,6 +85,18 @@ payloads = sa.Table(
     metadata,
     sa.Column("record", Serial, sa.ForeignKey("records.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     sa.Column("raw", Blob, nullable=False),
+)
+
+# What bodies and payloads of a stream are packed with, see `packing`. `what` is one of the two.
+dictionaries = sa.Table(
+    "dictionaries",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("stream", Name, primary_key=True),
+    sa.Column("what", Name, primary_key=True),
+    sa.Column("id", Number, nullable=False),
+    sa.Column("content", Blob, nullable=False),
+    sa.Index(None, "id"),
 )
 
 changes = sa.Table(

@@ -119,7 +119,7 @@ def _set_up(connection: Any, *, writer: bool) -> None:
         run("PRAGMA synchronous = FULL")  # a write-ahead log with NORMAL may forget the last commits at power loss
         run(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         run(f"PRAGMA journal_size_limit = {_LOG_PAGES * _PAGE_SIZE}")
-        run("PRAGMA cache_size = -32000")
+        run("PRAGMA cache_size = -8000")
     else:
         run("PRAGMA cache_size = -8000")
     run("PRAGMA foreign_keys = ON")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.ledger import DeliveryState
-from cxbridge.core.store import audit, schema, state
+from cxbridge.core.store import audit, packing, schema, state
 from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.sealing import unseal
 from cxbridge.core.store.tokens import name_of
@@ -24,7 +24,7 @@ _deliveries, _counters = schema.deliveries.c, schema.counters.c
 
 def problems(tx: Tx) -> Iterator[str]:
     """Name everything that cannot be true, one sentence each; nothing where the store is sound."""
-    checks: tuple[Callable[[Tx], Iterator[str]], ...] = (_pages, _log, _outbox, _numbers, _secrets, _chain)
+    checks: tuple[Callable[[Tx], Iterator[str]], ...] = (_pages, _log, _packed, _outbox, _numbers, _secrets, _chain)
     for check in checks:
         yield from check(tx)
 
@@ -49,6 +49,18 @@ def _log(tx: Tx) -> Iterator[str]:
     )
     if unlogged:
         yield f"{unlogged} records came without a change, so that no recipe would ever see them"
+
+
+def _packed(tx: Tx) -> Iterator[str]:
+    """Every dictionary that values are packed with is there."""
+    named: set[int] = set()
+    for column in (_records.body, _changes.before, schema.payloads.c.raw):
+        begun = sa.func.substr(column, 1, packing.HEADER)
+        for head in tx.connection.scalars(sa.select(begun).where(column.is_not(None)).distinct()):
+            named |= packing.names(bytes(head))
+    there = set(tx.connection.scalars(sa.select(schema.dictionaries.c.id)))
+    for ident in sorted(named - there):
+        yield f"values are packed with the dictionary {ident}, which is not there: they cannot be read"
 
 
 def _outbox(tx: Tx) -> Iterator[str]:

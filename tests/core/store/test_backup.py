@@ -190,6 +190,10 @@ class TestVerify:
             ("UPDATE counters SET value = 10 WHERE name = 'change'", "the change 50 is there, and only 10"),
             ("UPDATE audit SET actor = 'recipe:other'", "the audit chain does not hold"),
             ("UPDATE payloads SET record = 999 WHERE record = 1", "of payloads points at nothing in records"),
+            (
+                "UPDATE payloads SET raw = X'28B52FFD22409C00' WHERE record = 1",
+                "packed with the dictionary 40000, which is not",
+            ),
         ],
     )
     def test_what_cannot_be_true_is_named(self, path: Path, clock: ManualClock, words: str, told: str) -> None:

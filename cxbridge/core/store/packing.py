@@ -1,0 +1,210 @@
+"""Bodies and payloads as they lie in the store, packed with a dictionary learnt from their like; what they say is not its matter.
+
+What the records of a stream have in common stands in each of them once: with a dictionary they get several times smaller than by
+packing each for itself. It is learnt from the first few hundred and kept in the store, in the commit of the first row that needs
+it. It outlives those records: only words that many of them share go into it, so that nothing of a single person stays in it.
+
+Format of a packed value: a Zstandard frame (RFC 8878) that names its dictionary. JSON never begins like one.
+"""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Literal
+
+import sqlalchemy as sa
+import zstandard
+from sqlalchemy.engine import Connection
+
+from cxbridge.core.errors import StoreError
+from cxbridge.core.store import schema
+
+What = Literal["body", "raw"]
+Place = tuple[str, str, What]
+# What the library's functions take.
+Buffer = bytes | bytearray | memoryview
+
+# What each frame begins with, and the longest header of one, in bytes.
+HEADER = 18
+MAGIC = b"\x28\xb5\x2f\xfd"
+# The table of dictionaries came with this revision; from it on programs read packed values.
+SINCE = "0004"
+
+_LEVEL = 3
+_DICTIONARY_SIZE = 32 * 1024
+# So many like values are learnt from, and a word must stand in so many of them to be learnt.
+SAMPLES, SHARED = 500, 20
+# Where values are large, fewer are enough, and no more are kept in memory.
+_SAMPLE_BYTES, _LEAST_SAMPLES = 4 << 20, 100
+# What is shorter is left as it is.
+_WORTH = 64
+_WORDS = re.compile(rb"\w+|\W+")
+# Ids below are kept for dictionaries that are known everywhere, and so are those of 31 bits and more.
+_FIRST_ID, _END_OF_IDS = 1 << 15, 1 << 31
+
+_dictionaries = schema.dictionaries.c
+_current = sa.select(_dictionaries.stream, _dictionaries.what, _dictionaries.id).where(
+    _dictionaries.connection == sa.bindparam("connection")
+)
+_content = sa.select(_dictionaries.content).where(_dictionaries.id == sa.bindparam("id")).limit(1)
+
+
+class Packs:
+    """What a process knows of a store's dictionaries, for all its threads; what an id stands for never changes."""
+
+    def __init__(self) -> None:
+        self.packed = False
+        self._known: dict[int, zstandard.ZstdCompressionDict] = {}
+        self._samples: dict[Place, list[bytes]] = {}
+        self._useless: set[Place] = set()
+        # What packs and unpacks serves one thread at a time.
+        self._own = threading.local()
+        self._lock = threading.Lock()
+
+    def unpack(self, connection: Connection, value: bytes) -> bytes:
+        """Give a value as it was before it was packed; one that was not comes back as it is.
+
+        Raises:
+            StoreError: it is damaged, or its dictionary is not there.
+        """
+        if value[:4] != MAGIC:
+            return value
+        try:
+            ident = zstandard.get_frame_parameters(value).dict_id
+            mine: dict[int, zstandard.ZstdDecompressor] = self._own.__dict__.setdefault("unpackers", {})
+            if ident not in mine:
+                mine[ident] = zstandard.ZstdDecompressor(dict_data=self._dictionary(connection, ident))
+            return mine[ident].decompress(value)
+        except zstandard.ZstdError as error:
+            raise StoreError(f"a value in the store is damaged ({error}): restore a backup") from error
+
+    def compressor(self, connection: Connection, ident: int) -> zstandard.ZstdCompressor:
+        """Give this thread's packer with a dictionary, or with none where `ident` is 0."""
+        mine: dict[int, zstandard.ZstdCompressor] = self._own.__dict__.setdefault("packers", {})
+        if ident not in mine:
+            known = self._dictionary(connection, ident)
+            mine[ident] = zstandard.ZstdCompressor(level=_LEVEL, dict_data=known, write_checksum=False)
+        return mine[ident]
+
+    def _dictionary(self, connection: Connection, ident: int) -> zstandard.ZstdCompressionDict | None:
+        if not ident:
+            return None
+        known = self._known.get(ident)
+        if known is None:
+            content = connection.scalar(_content, {"id": ident})
+            if content is None:
+                raise StoreError(
+                    f"the dictionary {ident}, which values in the store are packed with, is not there: restore a backup"
+                )
+            known = zstandard.ZstdCompressionDict(bytes(content))
+            known.precompute_compress(level=_LEVEL)
+            self._known[ident] = known
+        return known
+
+    def learnt(self, place: Place, values: Iterable[bytes]) -> bytes | None:
+        """Learn a dictionary from these values and those met before; None until they are enough, or where it is of no use."""
+        with self._lock:
+            if place in self._useless:
+                return None
+            kept = self._samples.setdefault(place, [])
+            size = sum(map(len, kept))
+            for value in values:
+                if len(kept) >= SAMPLES or size >= _SAMPLE_BYTES:
+                    break
+                kept.append(value)
+                size += len(value)
+            if len(kept) < (_LEAST_SAMPLES if size >= _SAMPLE_BYTES else SAMPLES):
+                return None
+            content = learn(self._samples.pop(place))
+            if content is None:
+                self._useless.add(place)
+            return content
+
+
+class Packer:
+    """Packs values of one of the store's connections, in a transaction that writes."""
+
+    def __init__(self, packs: Packs, connection: Connection, name: str) -> None:
+        self._packs = packs
+        self._connection = connection
+        self._name = name
+        packs.packed = packs.packed or is_packed(connection)
+        rows = connection.execute(_current, {"connection": name}) if packs.packed else ()
+        self._ids: dict[tuple[str, str], int] = {(stream, what): ident for stream, what, ident in rows}
+        self._compressors: dict[tuple[str, str], zstandard.ZstdCompressor] = {}
+
+    def learn(self, stream: str, what: What, values: Iterable[bytes]) -> None:
+        """Let the values of a page be learnt from, before they are packed; nothing where the stream has its dictionary."""
+        if not self._packs.packed or (stream, what) in self._ids:
+            return
+        content = self._packs.learnt((self._name, stream, what), values)
+        if content is None:
+            return
+        ident = id_of(content)
+        there = self._connection.scalar(_content, {"id": ident})
+        if there is not None and bytes(there) != content:
+            # Of two thousand million ids somebody else's. The next process learns anew.
+            return
+        row = {"connection": self._name, "stream": stream, "what": what, "id": ident, "content": content}
+        self._connection.execute(sa.insert(schema.dictionaries), row)
+        self._ids[stream, what] = ident
+
+    def pack(self, stream: str, what: What, value: bytes) -> bytes:
+        """Give a value as it is to lie in the store."""
+        if value[:4] != MAGIC and (len(value) < _WORTH or not self._packs.packed):
+            return value
+        compressor = self._compressors.get((stream, what))
+        if compressor is None:
+            compressor = self._packs.compressor(self._connection, self._ids.get((stream, what), 0))
+            self._compressors[stream, what] = compressor
+        packed = compressor.compress(value)
+        # What begins like a packed value must be one.
+        return packed if len(packed) < len(value) or value[:4] == MAGIC else value
+
+    def is_current(self, stream: str, what: What, value: bytes) -> bool:
+        """Whether packing a stored value anew would gain nothing."""
+        if value[:4] != MAGIC:
+            return len(value) < _WORTH
+        return zstandard.get_frame_parameters(value).dict_id == self._ids.get((stream, what), 0)
+
+
+def is_packed(connection: Connection) -> bool:
+    """Whether values may be packed: no program from before that can work on the store. Never taken back."""
+    mark = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == schema.OLDEST))
+    return mark is not None and bytes(mark).decode() >= SINCE
+
+
+def names(head: bytes) -> set[int]:
+    """Give the id of the dictionary that a value is packed with, by its first `HEADER` bytes; nothing where it needs none."""
+    if head[:4] != MAGIC:
+        return set()
+    try:
+        return {zstandard.get_frame_parameters(head).dict_id} - {0}
+    except zstandard.ZstdError:
+        # Damage is told by whoever reads the value.
+        return set()
+
+
+def learn(samples: Sequence[bytes]) -> bytes | None:
+    """Make a dictionary of what many of the samples share; None where that is too little."""
+    try:
+        made = zstandard.train_dictionary(_DICTIONARY_SIZE, list[Buffer](shared(samples)), d=8, steps=4).as_bytes()
+    except zstandard.ZstdError:
+        return None
+    # Named by all that is in it, its tables too: what is packed with one cannot be unpacked with another.
+    return made[:4] + id_of(made).to_bytes(4, "little") + made[8:]
+
+
+def id_of(content: bytes) -> int:
+    """Give the id that belongs to a dictionary's content."""
+    drawn = int.from_bytes(blake2b(content[8:], digest_size=8).digest())
+    return _FIRST_ID + drawn % (_END_OF_IDS - _FIRST_ID)
+
+
+def shared(samples: Sequence[bytes]) -> list[bytes]:
+    """Leave of each sample only the words that stand in at least `SHARED` of them."""
+    cut = [_WORDS.findall(sample) for sample in samples]
+    counts: Mapping[bytes, int] = Counter(word for words in cut for word in set(words))
+    return [b"".join(word for word in words if counts[word] >= SHARED) for words in cut]
