@@ -155,12 +155,14 @@ class Pusher:
             return
         self.probe("push.claimed")
         sent = msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, sent_at=self.clock.now())
-        with self.store.write() as tx:
-            if not outbox.claim(tx, sent, delivery.state):
-                # Somebody decided about it meanwhile: a person, or a newer run that took its run's place.
-                return
-            if recipe is not None and self._left_alone(tx, delivery, run, recipe, result):
-                return
+
+        def claimed(tx: Tx) -> bool:
+            # Or somebody decided about it meanwhile: a person, or a newer run that took its run's place.
+            stands = outbox.claim(tx, sent, delivery.state)
+            return stands and not (recipe is not None and self._left_alone(tx, delivery, run, recipe, result))
+
+        if not self.store.join(claimed):
+            return
         self.probe("push.sent")
         try:
             with blaming(connection.connector.name, f"{action.name} of {connection.name}"):

@@ -85,7 +85,8 @@ class Settler:
         now = self.clock.now()
         settled = msgspec.structs.replace(delivery, state="confirmed", settled_at=now, error="", error_code="")
         ref = Ref(delivery.connection, receipt.stream, receipt.key)
-        with self.store.write() as tx:
+
+        def record(tx: Tx) -> None:
             outbox.update(tx, settled)
             if keep_receipt:
                 receipts.add(tx, _stored(settled, receipt, ref, now))
@@ -118,6 +119,8 @@ class Settler:
             if recipe is not None and asking.is_message(delivery) and delivery.action == asking.ASK:
                 self._close(tx, delivery, current, recipe, result)
             self.probe("push.recorded")
+
+        self.store.join(record)
         self.probe("push.settled")
         result.confirmed += 1
         result.settled.append((settled, receipt))

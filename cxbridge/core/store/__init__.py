@@ -28,10 +28,11 @@ from cxbridge.core.store import (
     state,
 )
 from cxbridge.core.store.breakers import KeptBreakers
-from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.engine import Store
 from cxbridge.core.store.holds import KeptHolds
 from cxbridge.core.store.quotas import KeptQuotas
 from cxbridge.core.store.tokens import SealedTokens
+from cxbridge.core.store.tx import Tx
 
 __all__ = [
     "Store",

@@ -11,8 +11,8 @@ import msgspec
 import sqlalchemy as sa
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import ignoring, insert
+from cxbridge.core.store.tx import Tx
 
 _agenda = schema.agenda.c
 

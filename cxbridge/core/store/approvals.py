@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import ACTIVE_RUNS
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import replacing, row_of
+from cxbridge.core.store.tx import Tx
 
 ApprovalState = Literal["open", "approved", "rejected", "expired", "cancelled"]
 

@@ -7,8 +7,8 @@ import msgspec
 import sqlalchemy as sa
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import replacing, row_of
+from cxbridge.core.store.tx import Tx
 
 _asks = schema.asks.c
 

@@ -22,8 +22,8 @@ from cxbridge.core.errors import ConfigError
 from cxbridge.core.ledger import Delivery, Ref
 from cxbridge.core.store import schema, state
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.sealing import is_sealed, seal, unseal
+from cxbridge.core.store.tx import Tx
 
 # How the write of a delivery ended, or stands: `adopted` is one that needed no write, because an earlier one had done it.
 Outcome = Literal["confirmed", "adopted", "unknown", "held", "dead", "dropped"]

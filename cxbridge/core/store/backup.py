@@ -32,12 +32,13 @@ from cxbridge.core.store import (
     working,
 )
 from cxbridge.core.store.copying import OnRows
-from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.engine import Store
 from cxbridge.core.store.sealing import unseal
 from cxbridge.core.store.state import meta_set
 from cxbridge.core.store.statements import ignoring, replacing
 from cxbridge.core.store.tokens import name_of
 from cxbridge.core.store.turns import turn
+from cxbridge.core.store.tx import Tx
 
 # So many pages, 8 MiB, are copied before others get their turn at the disk and at this process.
 _PAGES = 512

@@ -4,8 +4,9 @@ import sqlalchemy as sa
 
 from cxbridge.core.http import BreakerState
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.engine import Store
 from cxbridge.core.store.statements import replacing
+from cxbridge.core.store.tx import Tx
 
 _breakers = schema.breakers.c
 _OPEN = "open"

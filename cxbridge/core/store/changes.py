@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Change, Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import chunks
+from cxbridge.core.store.tx import Tx
 
 _changes = schema.changes.c
 _records = schema.records.c

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Checkpoint
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import replacing, row_of
+from cxbridge.core.store.tx import Tx
 
 _checkpoints = schema.checkpoints.c
 _one = sa.select(schema.checkpoints).where(

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.store import condition, migrate, packing, schema, sole, working
-from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.engine import Store
+from cxbridge.core.store.tx import Tx
 
 OnRows = Callable[[str, int], None]
 

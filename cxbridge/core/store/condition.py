@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.errors import ConfigError
 from cxbridge.core.store import migrate, postgresql, schema, sqlite, state
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.failures import translated
+from cxbridge.core.store.tx import Tx
 
 # Before it, two connections that write or check-point at once can damage a file (sqlite.org/wal.html, "the WAL-reset bug").
 SOUND_SQLITE = (3, 51, 3)

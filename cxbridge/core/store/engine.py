@@ -1,44 +1,25 @@
 """Opening a database and giving out transactions, on SQLite and PostgreSQL alike; it knows no table."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import ConfigError, CxbridgeError, StoreError
 from cxbridge.core.store import migrate, packing, postgresql, sole, sqlite
 from cxbridge.core.store.failures import translated
+from cxbridge.core.store.shares import Share, Shares
 from cxbridge.core.store.turns import turn
+from cxbridge.core.store.tx import Dialect, Tx
 
-Dialect = Literal["sqlite", "postgresql"]
-
-
-class Tx:
-    """A transaction that is under way; its `connection` is for the modules of this package alone."""
-
-    __slots__ = ("connection", "dialect", "key", "packs", "writing")
-
-    def __init__(
-        self,
-        connection: Connection,
-        dialect: Dialect,
-        *,
-        writing: bool,
-        key: bytes | None,
-        packs: packing.Packs | None = None,
-    ) -> None:
-        self.connection = connection
-        self.dialect = dialect
-        self.writing = writing
-        self.key = key
-        self.packs = packs or packing.Packs()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +63,7 @@ class Store:
         self._guard: ContextVar[Callable[[Tx], None] | None] = ContextVar("guard", default=None)
         self._writer: int | None = None
         self._closed = False
+        self._shares = Shares(self._write_shares)
 
     @classmethod
     def open(
@@ -133,22 +115,22 @@ class Store:
                 lost during the commit itself is that unknown.
             RuntimeError: this thread is already writing, or the store was opened for reading.
         """
-        if not self.writing:
-            raise RuntimeError("this store was opened for reading")
-        me = threading.get_ident()
-        if self._writer == me:
+        with self._turned() as tx:
+            self._guarded(tx)
+            yield tx
+
+    def join(self, work: Callable[[Tx], T]) -> T:
+        """Do `work` in a write transaction that it shares with what other threads have to write just then: one commit for all.
+
+        Each is stored wholly or not at all, for itself: one that raises takes nothing back but its own. When this returns, the
+        commit is done. `work` may be called by another of the threads, with this one's context.
+
+        Raises:
+            StoreError: as `write` does; RuntimeError likewise. And whatever `work` raises.
+        """
+        if self._writer == threading.get_ident():
             raise RuntimeError("a write transaction inside a write transaction would wait for itself")
-        with self._lock:
-            self._writer = me
-            try:
-                # The turn outlasts the commit: on SQLite that is when the log is folded into the file.
-                with self._turn(), self._transaction(self._writers, writing=True) as tx:
-                    guard = self._guard.get()
-                    if guard is not None:
-                        guard(tx)
-                    yield tx
-            finally:
-                self._writer = None
+        return self._shares.take(work)
 
     @contextmanager
     def aside(self) -> Iterator[Tx]:
@@ -206,19 +188,64 @@ class Store:
             yield
 
     @contextmanager
+    def _turned(self) -> Iterator[Tx]:
+        """Hold the write transaction without any guard."""
+        if not self.writing:
+            raise RuntimeError("this store was opened for reading")
+        me = threading.get_ident()
+        if self._writer == me:
+            raise RuntimeError("a write transaction inside a write transaction would wait for itself")
+        with self._lock:
+            self._writer = me
+            try:
+                # The turn outlasts the commit: on SQLite that is when the log is folded into the file.
+                with self._turn(), self._transaction(self._writers, writing=True) as tx:
+                    yield tx
+            finally:
+                self._writer = None
+
+    def _guarded(self, tx: Tx) -> None:
+        guard = self._guard.get()
+        if guard is not None:
+            guard(tx)
+
+    def _write_shares(self, shares: Sequence[Share[Any]]) -> None:
+        with self._turned() as tx:
+            if len(shares) == 1:
+                shares[0].do(tx, self._guarded)
+                return
+            for share in shares:
+                part = tx.connection.begin_nested()
+                try:
+                    with self._told():
+                        share.do(tx, self._guarded)
+                except BaseException as error:  # noqa: BLE001  # raised in the thread whose share it is
+                    share.error = error
+                    # Fails where the database has given up the whole transaction: then nothing of it may count as stored.
+                    part.rollback()
+                else:
+                    part.commit()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say a driver's error in words, and keep it as what is wrong with the store."""
+        try:
+            with translated(self.place):
+                yield
+        except StoreError as error:
+            # Not what was raised inside for reasons of its own.
+            if error.__cause__ is not None:
+                self.trouble = str(error)
+            raise
+
+    @contextmanager
     def _transaction(self, engine: Engine, *, writing: bool) -> Iterator[Tx]:
         if self._closed:
             raise StoreError(f"{self.place} is closed: this program is ending")
-        try:
-            with translated(self.place), engine.connect() as connection:
-                # Commits at the end, rolls back on any exception.
-                with connection.begin():
-                    yield Tx(connection, self.dialect, writing=writing, key=self._key, packs=self._packs)
-        except StoreError as error:
-            # Not what was raised inside for reasons of its own.
-            if writing and error.__cause__ is not None:
-                self.trouble = str(error)
-            raise
+        with self._told() if writing else translated(self.place), engine.connect() as connection:
+            # Commits at the end, rolls back on any exception.
+            with connection.begin():
+                yield Tx(connection, self.dialect, writing=writing, key=self._key, packs=self._packs)
         if writing:
             self.committed_at = self.clock.monotonic()
 

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.engine import Store
 from cxbridge.core.store.statements import replacing
+from cxbridge.core.store.tx import Tx
 
 _holds = schema.holds.c
 # No vendor asks for more; an end that is further away was written by a clock that was wrong.

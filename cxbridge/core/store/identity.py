@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import changes, schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import chunks, fill, replacing, row_of, take_numbers
+from cxbridge.core.store.tx import Tx
 
 MatchState = Literal["suggested", "confirmed", "rejected", "split"]
 # What only a person says, and no rule takes back.

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import receipts, schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import chunks, ignoring, replacing
+from cxbridge.core.store.tx import Tx
 from cxbridge.core.webhooks import Nudge
 
 _inbox = schema.inbox.c

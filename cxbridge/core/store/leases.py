@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from cxbridge.core.errors import StoreError
 from cxbridge.core.store import schema
 from cxbridge.core.store.columns import from_micros
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import ignoring
+from cxbridge.core.store.tx import Tx
 
 _leases = schema.leases.c
 # The weakest lock that `take` waits for; renewing goes on beside it.

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import ACTIVE_RUNS, Delivery, DeliveryState, Run
 from cxbridge.core.store import outbox, schema
-from cxbridge.core.store.engine import Tx
+from cxbridge.core.store.tx import Tx
 
 # The error code of a letter that a person had sent again and that waits until no other run of its key is under way.
 TURN = "waits_turn"

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Link, Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import chunks, insert, row_of
+from cxbridge.core.store.tx import Tx
 
 _links = schema.links.c
 _active = schema.among(_links.state, ("active",))

@@ -23,8 +23,9 @@ from cxbridge.core.clock import Clock, from_iso, iso
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.store import copying, filing, migrate, postgresql, restored, schema, sole, sqlite, working
 from cxbridge.core.store.copying import OnRows
-from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.engine import Store
 from cxbridge.core.store.state import meta_set
+from cxbridge.core.store.tx import Tx
 
 # By which move a store came to where it is.
 CAME = "came by the move"

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, DeliveryState, Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import row_of, take_numbers
+from cxbridge.core.store.tx import Tx
 
 _deliveries = schema.deliveries.c
 _fields = [_deliveries[name] for name in Delivery.__struct_fields__]

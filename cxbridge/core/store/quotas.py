@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Store, Tx
+from cxbridge.core.store.engine import Store
 from cxbridge.core.store.statements import replacing
+from cxbridge.core.store.tx import Tx
 
 _quotas = schema.quotas.c
 _held = sa.select(_quotas.window_start, _quotas.used).where(

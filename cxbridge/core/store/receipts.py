@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref, StoredReceipt
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import chunks, row_of
+from cxbridge.core.store.tx import Tx
 
 _receipts = schema.receipts.c
 _fields = [_receipts[name] for name in StoredReceipt.__struct_fields__]

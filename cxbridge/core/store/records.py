@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from cxbridge.core.ledger import Incoming, Record, Ref
 from cxbridge.core.store import packing, schema
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import chunks, fill, replacing, take_numbers
+from cxbridge.core.store.tx import Tx
 
 Row = dict[str, Any]
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import DeliveryState
 from cxbridge.core.store import changes, schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.state import meta_get, meta_set
+from cxbridge.core.store.tx import Tx
 
 # The error code of a delivery that is looked for at the vendor before it is sent.
 CODE = "restored"

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import ACTIVE_RUNS, Ref, Run, RunState
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.statements import ignoring, row_of
+from cxbridge.core.store.tx import Tx
 
 _runs = schema.runs.c
 _whole = sa.select(schema.runs)

@@ -12,8 +12,8 @@ import msgspec
 
 from cxbridge.core.ledger import Record, Ref
 from cxbridge.core.store import changes, records
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.sqlite import driver
+from cxbridge.core.store.tx import Tx
 from cxbridge.functions.similarity import LONGEST, Match, similar, terms
 
 # So many are compared word by word; below this place bm25 has had the right one in all that was measured.

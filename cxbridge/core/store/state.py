@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.sealing import is_sealed, seal, unseal
 from cxbridge.core.store.statements import ignoring, replacing
+from cxbridge.core.store.tx import Tx
 
 _meta = schema.meta.c
 _pauses = schema.pauses.c

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Dialect, Tx
+from cxbridge.core.store.tx import Dialect, Tx
 
 T = TypeVar("T")
 AnyInsert = sqlite.Insert | postgresql.Insert

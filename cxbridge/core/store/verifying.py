@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.ledger import DeliveryState
 from cxbridge.core.store import audit, packing, schema, state
-from cxbridge.core.store.engine import Tx
 from cxbridge.core.store.sealing import unseal
 from cxbridge.core.store.tokens import name_of
+from cxbridge.core.store.tx import Tx
 
 _STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 _SETTLED: tuple[DeliveryState, ...] = ("confirmed", "dead", "cancelled")
