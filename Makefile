@@ -2,7 +2,7 @@
 #
 #   make demo [KEEP=1] [DATA=tickets.csv.gz] [ROWS=500]   see what cxbridge does, against simulated vendors
 #   make setup                                            everything for working on it
-#   make test | lint | bench
+#   make test | lint | bench | bench-check
 #   make soak [SOAK_MINUTES=120] [SOAK_ONLY=kills]        ten times the volume of the reliability tests, with a report
 
 PYTHON := $(or $(PYTHON),$(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PINS := $(if $(wildcard constraints.txt),-c constraints.txt)
 
-.PHONY: help demo setup test lint bench soak clean
+.PHONY: help demo setup test lint bench bench-check soak clean
 .DELETE_ON_ERROR:
 
 help:
@@ -38,6 +38,10 @@ soak: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks $(WHAT)
+
+# Compares the ratios of the last `make bench` with the committed ones.
+bench-check: $(VENV)/.ready-dev
+	@$(BIN)/python -m benchmarks check
 
 clean:
 	rm -rf $(VENV) .demo

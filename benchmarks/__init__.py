@@ -1,1 +1,1 @@
-"""Measurements of cxbridge on this machine, over loopback only: `python -m benchmarks [all|pull|plan|expressions]`."""
+"""Measurements of cxbridge on this machine, over loopback only: `python -m benchmarks [all|pull|plan|…]`."""

@@ -4,16 +4,23 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-PARTS = ("pull", "plan", "push", "expressions", "sentiment")
+from benchmarks import results
+
+PARTS = ("pull", "plan", "push", "webhooks", "expressions", "sentiment")
 # These take long, and are run when they are named.
-LONG = ("workers", "ready", "idle")
+LONG = ("growth", "workers", "ready", "idle")
+# These measure nothing that is compared, and are run when they are named.
+TOOLS = ("check", "charts", "flame")
 
 
 def main() -> None:
     """Run what was asked for, or everything."""
     name, *words = sys.argv[1:] or ["all"]
-    if name not in (*PARTS, *LONG, "all") or (name == "all" and words):
-        raise SystemExit(f"usage: python -m benchmarks [all | {' | '.join((*PARTS, *LONG))}] [options of that one]")
+    known = (*PARTS, *LONG, *TOOLS)
+    if name not in (*known, "all") or (name == "all" and words):
+        raise SystemExit(f"usage: python -m benchmarks [all | {' | '.join(known)}] [options of that one]")
+    if name == "all":
+        results.begin()
     for part in PARTS if name == "all" else (name,):
         print(f"== {part}", flush=True)
         run: Callable[..., None] = import_module(f"benchmarks.{part}").main

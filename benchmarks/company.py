@@ -44,7 +44,7 @@ def vendors() -> Iterator[tuple[httpx.Client, dict[str, str]]]:
 
 
 def _addresses(told: Any) -> dict[str, str]:
-    lines = []
+    lines: list[str] = []
     while not lines or lines[-1].rstrip() != "}":
         lines.append(told.readline())
     return dict(json.loads("".join(lines)))

@@ -1,6 +1,6 @@
 """Prints how fast conditions are read and judged, and how long the slowest hostile source holds a thread.
 
-    python benchmarks/expressions.py
+    python -m benchmarks expressions
 
 Goals: a condition is judged in 50 µs or less (median); a refusal takes 20 ms or less; nothing runs longer than about
 50 ms of work. The hostile sources are those of ``tests/recipes/hostile.toml``.
@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import results
 from cxbridge.core.recipes.expressions import LINKED, ExpressionError, Function, Language, Unmapped, ValueMap
 
 CONDITIONS = {
@@ -112,19 +113,22 @@ def attempt(work: Callable[[], object]) -> Callable[[], None]:
     return run
 
 
-def judge_conditions(language: Language) -> None:
-    """Print how long each condition takes."""
+def judge_conditions(language: Language) -> dict[str, float]:
+    """Print how long each condition takes, and give the microseconds that judging each takes."""
     scope = subject()
     print(f"{'condition':<22}{'read, µs':>10}{'judge, µs (median)':>22}{'explain, µs':>14}")
+    judged = {}
     for name, source in CONDITIONS.items():
         condition = language.condition(source)
         read, _ = microseconds(partial(language.condition, source), 200)
         judge, _ = microseconds(partial(condition.holds, scope), 5000)
+        judged[name] = judge
         explain, _ = microseconds(partial(condition.explain, scope), 500)
         print(f"{name:<22}{read:>10.0f}{judge:>22.1f}{explain:>14.1f}")
     template = language.template(TEMPLATE)
     render, _ = microseconds(partial(template.render, scope), 2000)
     print(f"a note with redaction of 2 kB: {render:.0f} µs")
+    return judged
 
 
 def refuse_hostile(language: Language) -> None:
@@ -165,8 +169,9 @@ def main() -> None:
         functions={"tripwire": Function(lambda *_: None, (), variadic=True)},
         maps={"priority": ValueMap("priority", {"urgent": "Highest"})},
     )
-    judge_conditions(language)
+    judged = judge_conditions(language)
     refuse_hostile(language)
+    results.tell("expressions", sizes={}, medians={name: {"µs": value} for name, value in judged.items()}, ratios={})
 
 
 if __name__ == "__main__":

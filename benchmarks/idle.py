@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import company, measure
+from benchmarks import company, measure, results
 from benchmarks.measure import Taken
 
 PAIRS, RECIPES = 5, 50
@@ -46,7 +46,7 @@ with = {{ project = "ENG", type = "bug", subject = "[{{{{ ticket.source_key }}}}
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Start the daemon, wait, measure, and keep the run in `results/idle.jsonl`."""
+    """Start the daemon, wait, measure, and keep the run in `results/idle.jsonl` and the figures in `results/bench.json`."""
     parser = argparse.ArgumentParser(prog="benchmarks idle", description="a daemon that has nothing to do")
     parser.add_argument("--seconds", type=float, default=120.0)
     asked = parser.parse_args(words)
@@ -58,6 +58,12 @@ def main(words: Sequence[str] | None = None) -> None:
         seconds, used, resident = _run(config, asked.seconds)
     share = used / seconds
     measure.keep("idle.jsonl", Taken("idle", 1, seconds, used, resident, None, {"share": share}))
+    results.tell(
+        "idle",
+        sizes={"connections": 2 * PAIRS, "recipes": RECIPES, "seconds": asked.seconds},
+        medians={"daemon": {"share of a core": share, "resident MB": resident}},
+        ratios={},
+    )
     print(
         f"{share:.2%} of a core over {seconds:.0f} s; the goal is {MOST_CPU:.0%} ({measure.verdict(share <= MOST_CPU)})"
     )

