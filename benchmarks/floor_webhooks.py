@@ -60,7 +60,9 @@ class Store:
 
 def _tell(waiting: Sequence["asyncio.Future[None]"]) -> None:
     for one in waiting:
-        one.set_result(None)
+        # A sender may have gone meanwhile.
+        if not one.done():
+            one.set_result(None)
 
 
 class Receiver:

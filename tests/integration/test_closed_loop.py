@@ -78,7 +78,7 @@ def test_promoters_partial_answers_and_previews_start_nothing(stage: Five) -> No
 def test_an_answer_that_arrives_three_times_is_one_task(stage: Five) -> None:
     key = stage.answer(3, contact_ok=False)
     # By a nudge, by the export, and by the sweep an hour later.
-    stage.bridge.read("qualtrics", "responses", f"SV_relationNPS0001/{key}")
+    stage.bridge.read("qualtrics", "responses", [f"SV_relationNPS0001/{key}"])
     stage.bridge.plan()
     stage.cycle()
     stage.world.clock.advance(3700)

@@ -18,6 +18,7 @@ from cxbridge.console.receiver import Receiver
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.daemon import Daemon
+from cxbridge.core.engine.pull import Pulled
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import changes, inbox, planning, records
 from cxbridge.sandbox.server import Sandbox
@@ -119,11 +120,11 @@ def test_what_was_read_for_a_webhook_is_not_news_when_the_pull_brings_it(tmp_pat
         staged.act("PATCH", "/zendesk/tickets/7001", {"priority": "urgent", "comment": comment})
         issue = staged.act("POST", "/jira/issues", {"project": "ENG", "summary": "Export stops", "priority": "High"})
         staged.act("POST", f"/jira/issues/{issue['key']}/comment", {"body": "Seen.", "actor": "ana"})
-        read = staged.bridge.read("zendesk", "tickets", "7001")
-        assert read is not None
+        read = staged.bridge.read("zendesk", "tickets", ["7001"])["7001"]
+        assert isinstance(read, Pulled)
         assert (read.created, read.updated) == (1, 1), "the comment and the ticket"
-        read = staged.bridge.read("jira", "issues", issue["id"])
-        assert read is not None
+        read = staged.bridge.read("jira", "issues", [issue["id"]])[issue["id"]]
+        assert isinstance(read, Pulled)
         assert read.created >= 2, "the issue, its comment, and whoever is new"
         with staged.bridge.store.read() as tx:
             before = changes.last_seq(tx)
@@ -132,8 +133,8 @@ def test_what_was_read_for_a_webhook_is_not_news_when_the_pull_brings_it(tmp_pat
         with staged.bridge.store.read() as tx:
             later = [(str(one.ref), one.op) for one in changes.after(tx, before, 100)]
         assert later == []
-        assert staged.bridge.read("zendesk", "tickets", "999999") is None
-        assert staged.bridge.read("jira", "issues", "999999") is None
+        assert staged.bridge.read("zendesk", "tickets", ["999999"]) == {"999999": None}
+        assert staged.bridge.read("jira", "issues", ["999999"]) == {"999999": None}
 
 
 class Child:

@@ -279,12 +279,15 @@ class Stage:
                 self.bridge.pull(connection, stream)
                 work.pulled(connection, stream, rows)
                 continue
-            for key in work.due(connection, stream):
-                rows = work.waits_for(connection, stream, key)
-                if self.bridge.read(connection, stream, key) is not None:
-                    work.was_read(connection, stream, key, rows)
-                else:
-                    work.was_not_shown(connection, stream, key, rows)
+            waiting = {key: work.waits_for(connection, stream, key) for key in work.due(connection, stream)}
+            outcomes = self.bridge.read(connection, stream, list(waiting))
+            failed = next((one for one in outcomes.values() if isinstance(one, Exception)), None)
+            if failed is not None:
+                raise failed
+            work.was_read(connection, stream, {key: waiting[key] for key, one in outcomes.items() if one is not None})
+            for key, one in outcomes.items():
+                if one is None:
+                    work.was_not_shown(connection, stream, key, waiting[key])
 
     def settle(self, most: int = 60) -> None:
         """Let a minute pass, then go on over all crashes until a whole cycle finds nothing more to do."""

@@ -14,13 +14,14 @@ from typing import Self
 from cxbridge.core.clock import Clock, SystemClock
 from cxbridge.core.config import Configuration
 from cxbridge.core.connector import Identity
+from cxbridge.core.engine import reading
 from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredTokens, no_probe, over_the_network
 from cxbridge.core.engine.identity import Identifier
 from cxbridge.core.engine.inbox import Work
 from cxbridge.core.engine.judging import Judge
 from cxbridge.core.engine.leasing import holding
 from cxbridge.core.engine.plan import Planned, Planner
-from cxbridge.core.engine.pull import OnPage, Pulled, pull, pull_one
+from cxbridge.core.engine.pull import OnPage, Pulled, pull
 from cxbridge.core.engine.push import Pusher
 from cxbridge.core.engine.rematching import Rematcher
 from cxbridge.core.engine.settle import OnSettled, Pushed
@@ -252,16 +253,37 @@ class Bridge:
                 stop=stop,
             )
 
-    def read(self, connection: str, stream: str, key: str) -> Pulled | None:
-        """Read one entity that a webhook named; None where the vendor does not show it (yet).
+    def read(
+        self,
+        connection: str,
+        stream: str,
+        keys: Sequence[str],
+        stop: threading.Event | None = None,
+        abreast: int = 1,
+    ) -> dict[str, reading.Outcome]:
+        """Read entities that webhooks named, up to so many at once; gives what became of each that was come to.
 
         Raises:
-            VendorError: as the vendor or its way failed. PluginError: when the stream cannot read one.
+            Unauthorized: the vendor refused the credential. PluginError: the stream cannot read one.
         """
         found = self.connection(connection)
         with self._pausing(connection):
             client = self.clients.of(connection)
-            return pull_one(self.store, found, found.streams[stream], client, self.clock, key, probe=self.probe)
+            outcomes = reading.read(
+                self.store,
+                found,
+                found.streams[stream],
+                client,
+                self.clock,
+                keys,
+                abreast=abreast,
+                stop=stop,
+                probe=self.probe,
+            )
+            for one in outcomes.values():
+                if isinstance(one, Unauthorized):
+                    raise one
+            return outcomes
 
     @contextmanager
     def _pausing(self, connection: str) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The daemon: keeps pull, plan and push going by alarms and nudges, and ends in order; does none of the work itself."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,12 +12,12 @@ from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.jobs import Embedded, Jobs
 from cxbridge.core.engine.plan import Planned
 from cxbridge.core.engine.pull import Pulled
+from cxbridge.core.engine.reading import is_down
 from cxbridge.core.engine.settle import Pushed
 from cxbridge.core.engine.workers import Workers
 from cxbridge.core.errors import (
     CxbridgeError,
     PluginError,
-    RateLimited,
     Rejected,
     Retryable,
     Unauthorized,
@@ -29,8 +29,8 @@ from cxbridge.core.store import Tx, outbox, runs, state
 
 _log = structlog.get_logger("cxbridge")
 
-# So many entities that cannot be read now mean that none can.
-_ENOUGH = 3
+# So many entities that webhooks named are read before what they brought is stored and planned.
+_TOGETHER = 20
 _SOON = timedelta(seconds=15)
 
 
@@ -218,44 +218,55 @@ class Daemon:
         """Read the entities of a stream that webhooks named."""
         with self.bridge.store.read() as tx:
             paused = connection in state.pauses(tx)
-        inbox = self.bridge.inbox
-        failed, again = 0, self.bridge.clock.now()
-        for key in () if paused else inbox.due(connection, stream):
+        inbox, abreast = self.bridge.inbox, self.bridge.configuration.settings.daemon.abreast
+        again = self.bridge.clock.now()
+        due_now = [] if paused else inbox.due(connection, stream)
+        for start in range(0, len(due_now), _TOGETHER):
             if stop.is_set():
                 return
-            rows = inbox.waits_for(connection, stream, key)
-            try:
-                found = self.bridge.read(connection, stream, key)
-            except (Rejected, WireFormat, PluginError) as error:
-                # Asking again would give the same: what it is comes with the next pull, and is counted there if it is refused.
-                _log.warning("read.refused", connection=connection, stream=stream, error=str(error))
-                inbox.was_read(connection, stream, key, rows)
-                self.nudge(f"pull:{connection}/{stream}")
-                continue
-            except Withheld:
-                again = self.bridge.clock.now() + _SOON
+            keys = due_now[start : start + _TOGETHER]
+            waiting = {key: inbox.waits_for(connection, stream, key) for key in keys}
+            outcomes = self.bridge.read(connection, stream, keys, stop, abreast)
+            read: dict[str, Collection[int]] = {}
+            for key, outcome in outcomes.items():
+                if isinstance(outcome, Pulled) or self._refused(connection, stream, outcome):
+                    read[key] = waiting[key]
+                elif outcome is None:
+                    if inbox.was_not_shown(connection, stream, key, waiting[key]):
+                        _log.info("read.given_up", connection=connection, stream=stream, told="left to the next pull")
+                else:
+                    again = max(again, self._put_off(connection, stream, key, outcome))
+            inbox.was_read(connection, stream, read)
+            for outcome in outcomes.values():
+                if isinstance(outcome, Pulled):
+                    self.watcher.pulled(outcome)
+                    self._on_page(outcome)
+            if is_down(outcomes.values()):
                 break
-            except Retryable as error:
-                # It may be this one alone, so that others are not kept waiting; but a vendor that is down is not asked for each.
-                failed, again = failed + 1, max(again, error.retry_at or self.bridge.clock.now() + _SOON)
-                inbox.put_off(connection, stream, key, again)
-                self.watcher.failed(f"read:{connection}/{stream}", error)
-                _log.warning("job.failed", job=f"read:{connection}/{stream}", error=str(error))
-                if failed == _ENOUGH or isinstance(error, RateLimited):
-                    break
-                continue
-            if found is None:
-                if inbox.was_not_shown(connection, stream, key, rows):
-                    _log.info("read.given_up", connection=connection, stream=stream, told="left to the next pull")
-                continue
-            inbox.was_read(connection, stream, key, rows)
-            self.watcher.pulled(found)
-            self._on_page(found)
         due = inbox.next_due(connection, stream)
         if due is not None:
             # What was not come to, since too much failed before it, waits as long.
             least = self.bridge.clock.now() + _SOON if paused else again
             self._later(f"read:{connection}/{stream}", max(due, least))
+
+    def _refused(self, connection: str, stream: str, error: CxbridgeError | None) -> bool:
+        """Whether asking for an entity again would give the same: what it is comes with the next pull, and is counted there."""
+        if not isinstance(error, Rejected | WireFormat | PluginError):
+            return False
+        _log.warning("read.refused", connection=connection, stream=stream, error=str(error))
+        self.nudge(f"pull:{connection}/{stream}")
+        return True
+
+    def _put_off(self, connection: str, stream: str, key: str, error: CxbridgeError) -> datetime:
+        """Let an entity that could not be read wait; gives until when."""
+        soon = self.bridge.clock.now() + _SOON
+        if isinstance(error, Withheld):
+            return soon
+        again = (error.retry_at if isinstance(error, Retryable) else None) or soon
+        self.bridge.inbox.put_off(connection, stream, key, again)
+        self.watcher.failed(f"read:{connection}/{stream}", error)
+        _log.warning("job.failed", job=f"read:{connection}/{stream}", error=str(error))
+        return again
 
     def _on_page(self, pulled: Pulled) -> None:
         self.bridge.watchdog.progress(pulled.connection)

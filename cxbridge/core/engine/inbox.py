@@ -184,17 +184,19 @@ class Work:
             held = self._streams[connection, stream].entities.get(key)
             return frozenset(held.rows) if held else frozenset()
 
-    def was_read(self, connection: str, stream: str, key: str, rows: Collection[int]) -> None:
-        """Note that an entity was read, which those rows waited for; others may have come meanwhile."""
+    def was_read(self, connection: str, stream: str, read: Mapping[str, Collection[int]]) -> None:
+        """Note that entities were read, and the rows that waited for each; others may have come meanwhile."""
+        over: list[int] = []
         with self._lock:
             entities = self._streams[connection, stream].entities
-            held = entities.get(key)
-            if held is not None:
-                held.rows.difference_update(rows)
-                held.tries = 0
-                if not held.rows:
-                    del entities[key]
-            over = self._over(rows)
+            for key, rows in read.items():
+                held = entities.get(key)
+                if held is not None:
+                    held.rows.difference_update(rows)
+                    held.tries = 0
+                    if not held.rows:
+                        del entities[key]
+                over += self._over(rows)
         self._done(over)
 
     def was_not_shown(self, connection: str, stream: str, key: str, rows: Collection[int]) -> bool:
@@ -210,7 +212,7 @@ class Work:
                 held.due = self.clock.now() + timedelta(seconds=PAUSES[held.tries])
                 held.tries += 1
                 return False
-        self.was_read(connection, stream, key, rows)
+        self.was_read(connection, stream, {key: rows})
         return True
 
     def put_off(self, connection: str, stream: str, key: str, until: datetime) -> None:

@@ -23,6 +23,8 @@ _log = structlog.get_logger("cxbridge.jobs")
 Handler = Callable[[str, threading.Event], None]
 
 PLANNING = "planning"
+# So much earlier than asked for an alarm may ring.
+_SLACK = timedelta(seconds=1)
 
 
 def owner_of(job: str) -> str:
@@ -81,7 +83,14 @@ class Board:
     # Jobs that do not come to an end, whose place another worker has taken.
     _relieved: set[str] = field(default_factory=set)
     _stopping: bool = False
-    _condition: threading.Condition = field(default_factory=threading.Condition)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    # Told of each job that waits, of which one worker takes it; and of each job that ends, which others wait for.
+    _waits: threading.Condition = field(init=False)
+    _ended: threading.Condition = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._waits = threading.Condition(self._lock)
+        self._ended = threading.Condition(self._lock)
 
     def start(self) -> None:
         """Start the workers."""
@@ -95,7 +104,7 @@ class Board:
 
     def relieve(self, key: str) -> None:
         """Put a worker in the place of the one that a job does not let go; that one ends with its job."""
-        with self._condition:
+        with self._lock:
             job = self._jobs.get(key)
             if job is not None and job.running and key not in self._relieved and not self._stopping:
                 self._relieved.add(key)
@@ -103,7 +112,7 @@ class Board:
 
     def nudge(self, key: str) -> None:
         """Ask for a job to run soon; asking twice before it begins is asking once."""
-        with self._condition:
+        with self._lock:
             if self._stopping:
                 return
             job = self._jobs.setdefault(key, _Job())
@@ -112,28 +121,28 @@ class Board:
             elif not job.queued:
                 job.queued = True
                 self._queue.append(key)
-                self._condition.notify_all()
+                self._waits.notify()
 
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        with self._condition:
+        with self._lock:
             return not self._queue and not any(job.running for job in self._jobs.values())
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait until nothing runs and nothing waits; False when the time is over first."""
-        with self._condition:
-            return self._condition.wait_for(
+        with self._lock:
+            return self._ended.wait_for(
                 lambda: not self._queue and not any(job.running for job in self._jobs.values()), timeout
             )
 
     def stop(self, drain: float) -> bool:
         """Begin no further job and wait for those under way; False when some did not end in time."""
-        with self._condition:
+        with self._lock:
             self._stopping = True
             self._queue.clear()
-            self._condition.notify_all()
+            self._waits.notify_all()
             # One deadline for all of them: whoever sent the signal counts the seconds from there.
-            ended = self._condition.wait_for(lambda: not any(job.running for job in self._jobs.values()), drain)
+            ended = self._ended.wait_for(lambda: not any(job.running for job in self._jobs.values()), drain)
         if ended:
             for thread in list(self._threads):
                 thread.join()
@@ -141,8 +150,8 @@ class Board:
 
     def _work(self) -> None:
         while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._queue or self._stopping)
+            with self._lock:
+                self._waits.wait_for(lambda: self._queue or self._stopping)
                 if self._stopping:
                     return
                 key = self._queue.popleft()
@@ -153,14 +162,16 @@ class Board:
             except BaseException as error:  # noqa: BLE001  # one failed job must not take a worker with it
                 defects.tell(_log, "job.failed", error, job=key)
             finally:
-                with self._condition:
+                with self._lock:
                     relieved = key in self._relieved
                     self._relieved.discard(key)
                     job.running = False
                     if job.again and not self._stopping:
                         job.queued = True
                         self._queue.append(key)
-                    self._condition.notify_all()
+                        if relieved:
+                            self._waits.notify()
+                    self._ended.notify_all()
                     if relieved:
                         self._threads.remove(threading.current_thread())
             if relieved:
@@ -185,6 +196,9 @@ class Embedded:
         self._stopping = threading.Event()
         self._board = Board(lambda job: handler(job, self._stopping), workers)
         self._alarm = BackgroundScheduler(timezone="UTC")
+        # When the alarm of each job rings.
+        self._set: dict[str, datetime] = {}
+        self._lock = threading.Lock()
 
     def start(self, jobs: Iterable[str]) -> None:
         """Start the workers and the alarm clock, and have these jobs done."""
@@ -201,15 +215,21 @@ class Embedded:
         self._board.nudge(job)
 
     def later(self, job: str, at: datetime) -> None:
-        """Have a job done then; takes the place of an earlier alarm of the same job."""
+        """Have a job done then, or up to a second earlier; takes the place of an earlier alarm of the same job."""
         if self._stopping.is_set():
             return
-        earliest = self._clock.now() + timedelta(milliseconds=50)
+        at = max(at, self._clock.now() + timedelta(milliseconds=50))
+        with self._lock:
+            standing = self._set.get(job)
+            if standing is not None and timedelta() <= at - standing <= _SLACK:
+                # Setting an alarm wakes the clock's thread, and a job that runs fifty times a second would do so each time.
+                return
+            self._set[job] = at
         alarm: Any = self._alarm
         alarm.add_job(
-            self._board.nudge,
-            DateTrigger(max(at, earliest)),
-            args=[job],
+            self._ring,
+            DateTrigger(at),
+            args=[job, at],
             id=job,
             replace_existing=True,
             misfire_grace_time=None,
@@ -217,6 +237,12 @@ class Embedded:
             # ever ring for that job again.
             max_instances=1000,
         )
+
+    def _ring(self, job: str, at: datetime) -> None:
+        with self._lock:
+            if self._set.get(job) == at:
+                del self._set[job]
+        self._board.nudge(job)
 
     def relieve(self, job: str) -> None:
         """Have others done although this one does not come to an end."""

@@ -14,7 +14,7 @@ from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.scope import body_view
 from cxbridge.core.engine.soundness import Unsound, Walk, blaming, page_of
 from cxbridge.core.engine.subjects import overruled
-from cxbridge.core.errors import CxbridgeError, NotFound, PluginError
+from cxbridge.core.errors import CxbridgeError, PluginError
 from cxbridge.core.ledger import Checkpoint, Incoming, Ref, incoming
 from cxbridge.core.store import Store, Tx, changes, checkpoints, inbox, planning, receipts, records
 
@@ -78,7 +78,7 @@ def pull(
         probe("pull.fetched")
         with store.write() as tx:
             now = clock.now()
-            total = _store_page(tx, connection, stream, page, now, total, judged=True)
+            total = store_page(tx, connection, stream, page, now, total, judged=True)
             checkpoints.put(
                 tx,
                 Checkpoint(
@@ -107,59 +107,17 @@ def pull(
         return replace(total, missed=_count_missed(tx, connection.name, stream.name, now))
 
 
-def pull_one(
-    store: Store,
-    connection: Connection,
-    stream: Stream,
-    client: Client,
-    clock: Clock,
-    key: str,
-    *,
-    probe: Probe = no_probe,
-) -> Pulled | None:
-    """Read one entity that a webhook named, and what stands beside it: records and changes in one commit, no checkpoint moves.
-
-    None where the vendor does not show it (yet). What an ordinary pull brings later of the same version changes nothing.
-
-    Raises:
-        VendorError: as the client or the stream raised it. PluginError: when the stream's code broke, or cannot read one.
-    """
-    if stream.one is None:
-        raise PluginError(
-            connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
-        )
-    try:
-        with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
-            found = stream.one(client, key)
-            page = None if found is None else _prepare(stream, found)
-    except NotFound:
-        return None
-    except CxbridgeError:
-        raise
-    except Exception as error:
-        raise _broke(connection, stream, error) from error
-    if page is None:
-        return None
-    probe("read.fetched")
-    with store.write() as tx:
-        total = _store_page(
-            tx, connection, stream, page, clock.now(), Pulled(connection.name, stream.name), judged=False
-        )
-        probe("read.stored")
-    probe("read.committed")
-    return total
-
-
-def _store_page(
+def store_page(
     tx: Tx,
     connection: Connection,
     stream: Stream,
-    page: "_Prepared",
+    page: "Prepared",
     now: datetime,
     total: Pulled,
     *,
     judged: bool,
 ) -> Pulled:
+    """Store a page in a commit that may hold others, and give `total` with it; `judged` says to look for missed webhooks."""
     created = updated = unchanged = deleted = 0
     if page.items:
         applied = records.apply(tx, connection.name, page.items, now)
@@ -230,7 +188,7 @@ def _count_missed(tx: Tx, connection: str, stream: str, now: datetime) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """A page without its entities, which are encoded by now and need not live until they are stored."""
 
     items: list[Incoming]
@@ -239,7 +197,12 @@ class _Prepared:
     refused: Sequence[str]
 
 
-def _prepare(stream: Stream, given: object) -> _Prepared:
+def prepare(stream: Stream, given: object) -> Prepared:
+    """Encode what a stream gave, if it is a page.
+
+    Raises:
+        Unsound, ValueError: it is none, or its parts do not fit each other.
+    """
     page = page_of(given)
     raws: Sequence[bytes | None] = page.raw or [None] * len(page.entities)
     if len(raws) != len(page.entities):
@@ -247,31 +210,32 @@ def _prepare(stream: Stream, given: object) -> _Prepared:
     items = [incoming(stream.name, entity, raw) for entity, raw in zip(page.entities, raws, strict=True)]
     for beside, entities in page.beside.items():
         items += [incoming(beside, entity) for entity in entities]
-    return _Prepared(items, page.cursor, page.deleted, page.refused)
+    return Prepared(items, page.cursor, page.deleted, page.refused)
 
 
-def _reading(connection: Connection, stream: Stream, pages: Callable[[], Iterator[Page]]) -> Iterator[_Prepared]:
+def _reading(connection: Connection, stream: Stream, pages: Callable[[], Iterator[Page]]) -> Iterator[Prepared]:
     """Go through a stream's pages; whatever the connector's code raises by mistake is named as the plugin's."""
-    prepared: Iterator[_Prepared] | None = None
+    prepared: Iterator[Prepared] | None = None
     walk = Walk(connection.name, stream.name)
     while True:
         try:
             with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
                 # Prepared in passing, so that the page itself is gone while the next one is fetched.
-                prepared = prepared or map(partial(_prepare, stream), pages())
+                prepared = prepared or map(partial(prepare, stream), pages())
                 page = next(prepared, None)
             if page is not None:
                 walk.passes(page.cursor, page.items, page.deleted, page.refused)
         except CxbridgeError:
             raise
         except Exception as error:
-            raise _broke(connection, stream, error) from error
+            raise broke(connection, stream, error) from error
         if page is None:
             return
         yield page
         del page
 
 
-def _broke(connection: Connection, stream: Stream, error: Exception) -> PluginError:
+def broke(connection: Connection, stream: Stream, error: Exception) -> PluginError:
+    """Name the plugin whose stream raised something by mistake; without its text, which may hold anything."""
     told = f": {error}" if isinstance(error, Unsound) else f" ({type(error).__name__})"
     return PluginError(connection.connector.name, f"stream {stream.name} of {connection.name} broke{told}")

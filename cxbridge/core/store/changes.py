@@ -31,6 +31,21 @@ _names = (
     .join(schema.records, _records.id == _changes.record)
     .order_by(_changes.seq.desc())
 )
+# Statements are built once: putting one together costs more than the database takes to answer it.
+_many: sa.BindParameter[Any] = sa.bindparam("many", expanding=True)
+_id_of = sa.select(_records.key, _records.id).where(
+    _records.connection == sa.bindparam("connection"),
+    _records.stream == sa.bindparam("stream"),
+    _records.key.in_(_many),
+)
+# Numbers alone, which the index holds: a busy record's later bodies are not read.
+_later = (
+    sa.select(_changes.record, _changes.seq)
+    .where(_changes.record.in_(_many), _changes.seq > sa.bindparam("seq"))
+    .order_by(_changes.seq)
+)
+_before = sa.select(_changes.seq, _changes.before).where(_changes.seq.in_(_many))
+_body = sa.select(_records.id, _records.body).where(_records.id.in_(_many))
 # Most of the time nothing has happened in the moment that is asked for; after that the steps grow.
 _FIRST_STEP = 32
 
@@ -109,11 +124,7 @@ def _ids(tx: Tx, refs: set[Ref]) -> dict[Ref, int]:
         keys.setdefault((ref.connection, ref.stream), []).append(ref.key)
     ids = {}
     for (connection, stream), some in keys.items():
-        rows = tx.connection.execute(
-            sa.select(_records.key, _records.id).where(
-                _records.connection == connection, _records.stream == stream, _records.key.in_(some)
-            )
-        )
+        rows = tx.connection.execute(_id_of, {"connection": connection, "stream": stream, "many": some})
         for key, record in rows:
             ids[Ref(connection, stream, key)] = record
     return ids
@@ -122,12 +133,8 @@ def _ids(tx: Tx, refs: set[Ref]) -> dict[Ref, int]:
 def _next_changes(tx: Tx, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
     if not pairs:
         return {}
-    # Numbers alone, which the index holds: a busy record's later bodies are not read.
-    rows = tx.connection.execute(
-        sa.select(_changes.record, _changes.seq)
-        .where(_changes.record.in_({record for record, _ in pairs}), _changes.seq > min(seq for _, seq in pairs))
-        .order_by(_changes.seq)
-    )
+    records = list({record for record, _ in pairs})
+    rows = tx.connection.execute(_later, {"many": records, "seq": min(seq for _, seq in pairs)})
     later: dict[int, list[int]] = {}
     for record, seq in rows:
         later.setdefault(record, []).append(seq)
@@ -142,14 +149,14 @@ def _next_changes(tx: Tx, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, i
 def _befores(tx: Tx, seqs: set[int]) -> dict[int, bytes | None]:
     if not seqs:
         return {}
-    rows = tx.connection.execute(sa.select(_changes.seq, _changes.before).where(_changes.seq.in_(seqs)))
+    rows = tx.connection.execute(_before, {"many": list(seqs)})
     return {row.seq: _unpacked(tx, row.before) for row in rows}
 
 
 def _bodies(tx: Tx, records: set[int]) -> dict[int, bytes]:
     if not records:
         return {}
-    rows = tx.connection.execute(sa.select(_records.id, _records.body).where(_records.id.in_(records)))
+    rows = tx.connection.execute(_body, {"many": list(records)})
     return {row.id: tx.packs.unpack(tx.connection, row.body) for row in rows}
 
 

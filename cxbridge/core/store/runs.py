@@ -37,6 +37,13 @@ _due_behind = _due.where(
 _next_wake = sa.select(sa.func.min(_runs.wake_at)).where(
     _runs.wake_at > sa.bindparam("now"), _runs.wake_at.is_not(None)
 )
+_of_part = (_runs.recipe == sa.bindparam("recipe"), _runs.part == sa.bindparam("part"))
+# A range, which the index of the unique key serves; the last code point stands for "and whatever follows".
+_begins = (_runs.once >= sa.bindparam("first"), _runs.once < sa.bindparam("behind"))
+_last_started = sa.select(sa.func.max(_runs.started_at)).where(*_of_part)
+_last_started_like = _last_started.where(*_begins)
+_count_like = sa.select(sa.func.count()).where(*_of_part, *_begins)
+_started_since = sa.select(sa.func.count()).where(*_of_part, _runs.started_at >= sa.bindparam("since"))
 _earlier, _begun = schema.runs.alias("earlier"), schema.runs.alias("begun")
 
 
@@ -148,29 +155,23 @@ def freed(tx: Tx, limit: int, after: str = "") -> list[Run]:
 
 def last_started(tx: Tx, recipe: str, part: str, once_prefix: str = "") -> datetime | None:
     """Give when the latest run started whose `once` begins with that prefix."""
-    query = sa.select(sa.func.max(_runs.started_at)).where(_runs.recipe == recipe, _runs.part == part)
-    if once_prefix:
-        # A range, which the index of the unique key serves; the last code point stands for "and whatever follows".
-        query = query.where(_runs.once >= once_prefix, _runs.once < once_prefix + "\U0010ffff")
-    found: datetime | None = tx.connection.scalar(query)
+    asked = {"recipe": recipe, "part": part}
+    found: datetime | None = (
+        tx.connection.scalar(_last_started_like, _like(asked, once_prefix))
+        if once_prefix
+        else tx.connection.scalar(_last_started, asked)
+    )
     return found
 
 
 def count_like(tx: Tx, recipe: str, part: str, once_prefix: str) -> int:
     """Count the runs whose `once` begins with that prefix."""
-    query = sa.select(sa.func.count()).where(
-        _runs.recipe == recipe,
-        _runs.part == part,
-        _runs.once >= once_prefix,
-        _runs.once < once_prefix + "\U0010ffff",
-    )
-    return int(tx.connection.scalar(query) or 0)
+    return int(tx.connection.scalar(_count_like, _like({"recipe": recipe, "part": part}, once_prefix)) or 0)
 
 
 def started_since(tx: Tx, recipe: str, part: str, since: datetime) -> int:
     """Count the runs of a part that started at that time or later."""
-    query = sa.select(sa.func.count()).where(_runs.recipe == recipe, _runs.part == part, _runs.started_at >= since)
-    return int(tx.connection.scalar(query) or 0)
+    return int(tx.connection.scalar(_started_since, {"recipe": recipe, "part": part, "since": since}) or 0)
 
 
 def counts(tx: Tx) -> dict[tuple[str, RunState], int]:
@@ -179,6 +180,10 @@ def counts(tx: Tx) -> dict[tuple[str, RunState], int]:
         sa.select(_runs.recipe, _runs.state, sa.func.count()).group_by(_runs.recipe, _runs.state)
     )
     return {(recipe, state): number for recipe, state, number in rows}
+
+
+def _like(asked: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {**asked, "first": prefix, "behind": prefix + "\U0010ffff"}
 
 
 def _moved(run: Run) -> dict[str, Any]:

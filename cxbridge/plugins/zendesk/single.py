@@ -5,7 +5,7 @@ nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import msgspec
@@ -38,6 +38,7 @@ class Single:
     """Reads single records of one account."""
 
     shape: Shape
+    labels: walks.Labels = field(default_factory=walks.Labels)
 
     def ticket(self, client: cx.Client, key: str) -> cx.Page | None:
         """Read a ticket with the people, company and team around it, and its newest comments; None where it is not shown."""
@@ -49,7 +50,7 @@ class Single:
         found = list(wire.read("ticket", wire.Ticket, [body.ticket], refused))
         shape = self.shape
         if any(row.custom_status_id is not None for row, _ in found):
-            shape = replace(shape, labels=walks.status_labels(client))
+            shape = replace(shape, labels=self.labels.now(client))
         make = mapping.TicketMapping(shape)
         companies = wire.read("organization", wire.Organization, body.organizations, refused)
         beside: dict[str, Sequence[cx.AnyEntity]] = {

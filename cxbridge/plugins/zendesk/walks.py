@@ -5,7 +5,7 @@ developer.zendesk.com/documentation/ticketing/managing-tickets/using-the-increme
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from cxbridge.core import connector as cx
@@ -18,6 +18,7 @@ HELD_BACK = 61
 LIST_PAGE = 100
 # An export that gives nothing this often without ending will not end.
 MOST_EMPTY = 20
+_KEPT = timedelta(minutes=1)
 
 C = TypeVar("C", bound=envelopes.CursorExport)
 E = TypeVar("E", bound=envelopes.TimeExport)
@@ -139,6 +140,20 @@ def status_labels(client: cx.Client) -> dict[int, str]:
         return {}
     found = wire.read("custom status", wire.CustomStatus, rows, [])
     return {row.id: row.agent_label for row, _ in found if row.agent_label}
+
+
+class Labels:
+    """What the account calls its statuses, kept for a minute: webhooks name tickets one by one, and this seldom changes."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[datetime, dict[int, str]] | None = None
+
+    def now(self, client: cx.Client) -> dict[int, str]:
+        """Give them as `status_labels` does, at most a minute old."""
+        kept = self._kept
+        if kept is None or not timedelta() <= client.now - kept[0] < _KEPT:
+            kept = self._kept = client.now, status_labels(client)
+        return kept[1]
 
 
 def _from_start(client: cx.Client, path: str, start: int, params: dict[str, Any]) -> cx.Reply | None:

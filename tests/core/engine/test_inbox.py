@@ -1,5 +1,6 @@
 """Working off what webhooks brought: what is pulled, what is read, when a delivery is done, and what people answered."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,8 @@ from cxbridge.core.clock import ManualClock
 from cxbridge.core.engine import inbox as engine_inbox
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.inbox import APART, PAUSES, Asked, Work
-from cxbridge.core.engine.pull import pull, pull_one
+from cxbridge.core.engine.pull import Pulled, pull
+from cxbridge.core.engine.reading import read
 from cxbridge.core.errors import PluginError, StoreError
 from cxbridge.core.http import open_client
 from cxbridge.core.http.tokens import MemoryTokens
@@ -117,7 +119,7 @@ def test_a_delivery_is_done_when_everything_it_named_was_read(work: Work, store:
     arrive(cx.Nudge("tickets", "1"), cx.Nudge("tickets", "2"), cx.Nudge("users"))
     assert work.take("desk").jobs == {"read:desk/tickets", "pull:desk/users"}
     for key in work.due("desk", "tickets"):
-        work.was_read("desk", "tickets", key, work.waits_for("desk", "tickets", key))
+        work.was_read("desk", "tickets", {key: work.waits_for("desk", "tickets", key)})
         assert left(store) == 1
     work.pulled("desk", "users", work.begin("desk", "users"))
     assert left(store) == 0
@@ -129,7 +131,7 @@ def test_many_deliveries_about_one_entity_are_one_read(work: Work, store: Store,
         arrive(cx.Nudge("tickets", "1"))
     work.take("desk")
     assert work.due("desk", "tickets") == ["1"]
-    work.was_read("desk", "tickets", "1", work.waits_for("desk", "tickets", "1"))
+    work.was_read("desk", "tickets", {"1": work.waits_for("desk", "tickets", "1")})
     assert left(store) == 0
 
 
@@ -141,7 +143,7 @@ def test_what_comes_during_a_read_or_a_pull_waits_for_the_next(work: Work, store
     arrive(cx.Nudge("tickets", "1"))
     arrive(cx.Nudge("users"))
     work.take("desk")
-    work.was_read("desk", "tickets", "1", reading)
+    work.was_read("desk", "tickets", {"1": reading})
     work.pulled("desk", "users", pulling)
     assert left(store) == 2
     assert work.due("desk", "tickets") == ["1"]
@@ -301,8 +303,8 @@ def test_one_entity_and_what_stands_beside_it_is_one_commit_and_moves_no_checkpo
     pull(store, held, held.streams["tickets"], client, clock)
     with store.read() as tx:
         before = checkpoints.get(tx, "desk", "tickets")
-    found = pull_one(store, held, held.streams["tickets"], client, clock, "1", probe=reached.append)
-    assert found is not None
+    found = read(store, held, held.streams["tickets"], client, clock, ["1"], probe=reached.append)["1"]
+    assert isinstance(found, Pulled)
     assert (found.created, found.changed, found.pages) == (2, 2, 1)
     assert reached == ["read.fetched", "read.stored", "read.committed"]
     with store.read() as tx:
@@ -318,9 +320,11 @@ def test_what_a_connector_raises_by_mistake_names_the_plugin_and_no_content(
         raise error
 
     held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=broken))
-    with pytest.raises(PluginError, match="stream tickets of desk broke") as caught:
-        pull_one(store, held, held.streams["tickets"], client, clock, "1")
-    assert "customer" not in str(caught.value)
+    told = read(store, held, held.streams["tickets"], client, clock, ["1"])["1"]
+    assert isinstance(told, PluginError)
+    assert "stream tickets of desk broke" in str(told)
+    assert told.__cause__ is error
+    assert "customer" not in str(told)
 
 
 def test_not_found_is_not_shown_and_a_stream_without_one_says_so(
@@ -332,6 +336,74 @@ def test_not_found_is_not_shown_and_a_stream_without_one_says_so(
     held = connection(
         cx.Stream("tickets", (cx.Ticket,), nothing, one=missing), cx.Stream("users", (cx.Contact,), nothing)
     )
-    assert pull_one(store, held, held.streams["tickets"], client, clock, "1") is None
+    assert read(store, held, held.streams["tickets"], client, clock, ["1"]) == {"1": None}
     with pytest.raises(PluginError, match="cannot read one"):
-        pull_one(store, held, held.streams["users"], client, clock, "1")
+        read(store, held, held.streams["users"], client, clock, ["1"])
+
+
+def test_several_are_read_at_once_and_are_one_commit(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    together = threading.Barrier(3, timeout=30)
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        # Goes on only when three are here.
+        together.wait()
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    reached: list[str] = []
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    keys = [str(number) for number in range(6)]
+    found = read(store, held, held.streams["tickets"], client, clock, keys, abreast=3, probe=reached.append)
+    assert list(found) == keys
+    assert all(isinstance(one, Pulled) and one.created == 1 for one in found.values())
+    assert reached == ["read.fetched", "read.stored", "read.committed"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "asked"),
+    [
+        ([cx.Retryable("busy")], 5),
+        ([cx.Retryable("busy")] * 3, 3),
+        ([cx.RateLimited("come again")], 1),
+        ([cx.Unauthorized("who?")], 1),
+        ([cx.Rejected("no")] * 5, 5),
+    ],
+)
+def test_one_that_fails_keeps_no_others_waiting_but_a_vendor_that_is_down_is_not_asked_for_each(
+    store: Store, client: cx.Client, clock: ManualClock, errors: list[cx.VendorError], asked: int
+) -> None:
+    failing = iter(errors)
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        error = next(failing, None)
+        if error is not None:
+            raise error
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    found = read(store, held, held.streams["tickets"], client, clock, [str(number) for number in range(5)])
+    assert len(found) == asked
+    assert [one for one in found.values() if isinstance(one, Exception)] == errors[:asked]
+    with store.read() as tx:
+        assert len(records.scan(tx)) == asked - len(errors[:asked])
+
+
+def test_what_is_wrong_with_us_is_no_answer_about_an_entity(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    def one(_: cx.Client, key: str) -> cx.Page:
+        raise StoreError("somebody else's turn")
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    with pytest.raises(StoreError):
+        read(store, held, held.streams["tickets"], client, clock, ["1", "2"], abreast=2)
+
+
+def test_told_to_stop_no_more_are_asked_for(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    stop = threading.Event()
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        stop.set()
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    assert list(read(store, held, held.streams["tickets"], client, clock, ["1", "2"], stop=stop)) == ["1"]

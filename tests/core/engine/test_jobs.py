@@ -3,8 +3,12 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
-from cxbridge.core.engine.jobs import Board
+import pytest
+
+from cxbridge.core.clock import SystemClock
+from cxbridge.core.engine.jobs import Board, Embedded
 
 
 @contextmanager
@@ -90,3 +94,57 @@ def test_stopping_lets_the_job_under_way_end_and_begins_no_other() -> None:
     assert board.stop(5)
     board.nudge("third")
     assert seen == ["first"]
+
+
+def test_a_worker_for_each_of_many_jobs_that_are_named_at_once() -> None:
+    together = threading.Barrier(8, timeout=5)
+
+    def handler(_: str) -> None:
+        together.wait()
+
+    with running(Board(handler, workers=8)) as board:
+        for number in range(8):
+            board.nudge(str(number))
+        assert board.wait_idle(5)
+    assert not together.broken
+
+
+# -- the alarm clock ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jobs() -> Iterator[Embedded]:
+    done.clear()
+    made = Embedded(SystemClock(), lambda job, _: done.add(job), workers=2, drain=5)
+    made.start([])
+    yield made
+    assert made.stop()
+
+
+done: set[str] = set()
+
+
+def test_an_alarm_that_rings_a_little_earlier_is_left_and_any_other_takes_its_place(
+    jobs: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_: list[object] = []
+    monkeypatch.setattr(jobs._alarm, "add_job", lambda *_, **named: set_.append(named["id"]))
+    moment = SystemClock().now() + timedelta(hours=1)
+    for seconds in (0, 0.5, 1, 1.1, 1.5):
+        jobs.later("plan", moment + timedelta(seconds=seconds))
+    assert set_ == ["plan", "plan"], "0 and 1.1"
+    jobs.later("plan", moment)
+    assert len(set_) == 3, "earlier than what stands"
+    jobs.later("wake", moment)
+    assert set_[-1] == "wake"
+
+
+def test_an_alarm_can_be_set_again_as_soon_as_it_rang(jobs: Embedded) -> None:
+    for _ in range(3):
+        done.clear()
+        jobs.later("plan", SystemClock().now() + timedelta(milliseconds=60))
+        for _ in range(500):
+            if "plan" in done:
+                break
+            threading.Event().wait(0.01)
+        assert done == {"plan"}

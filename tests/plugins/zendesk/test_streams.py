@@ -164,6 +164,22 @@ class TestTickets:
         assert [entity.status_native for entity in found] == ["open", "In hand", "In hand"]
         assert labels.call_count == 1
 
+    def test_for_tickets_that_webhooks_name_labels_are_read_once_a_minute(
+        self, desk, account, client, clock, make_ticket
+    ):
+        labels = desk.get("/api/v2/custom_statuses.json").respond(
+            json={"custom_statuses": [{"id": 9, "agent_label": "In hand", "status_category": "open"}]}
+        )
+        for number in (1, 2, 3):
+            desk.get(f"/api/v2/tickets/{number}.json").respond(json={"ticket": make_ticket(number, custom_status_id=9)})
+            desk.get(f"/api/v2/tickets/{number}/comments.json").respond(json={"comments": [], "meta": {}})
+        [tickets] = [one for one in account.streams() if one.name == "tickets"]
+        shown = [tickets.one(client, key).entities[0].status_native for key in ("1", "2")]
+        clock.advance(61)
+        shown.append(tickets.one(client, "3").entities[0].status_native)
+        assert shown == ["In hand"] * 3
+        assert labels.call_count == 2
+
     @pytest.mark.parametrize("status", [403, 404])
     def test_an_account_without_custom_statuses_shows_the_plain_word(self, desk, pull, make_ticket, status):
         desk.get("/api/v2/custom_statuses.json").respond(status, json={"error": "InvalidEndpoint"})
