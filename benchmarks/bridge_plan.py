@@ -1,43 +1,107 @@
-"""Plans a long change log with the shipped recipe, none of whose tickets asks for anything, as a process of its own.
+"""Plans a long change log as a process of its own: with the shipped recipe, or with many recipes that are made up.
 
-    python -m benchmarks.bridge_plan --folder EMPTY_FOLDER [--tickets 100000]
+    python -m benchmarks.bridge_plan --folder EMPTY_FOLDER [--tickets 100000] [--recipes 0]
 
-The store is filled first, past any vendor. What is measured is reading the log, showing each ticket to the recipe, judging
-it, counting why it was left alone and moving the position: what every change costs that leads to nothing. Before that, as the
-daemon does, people and companies are looked at to find out who is who; then the recipe's sweep looks at every ticket once more.
-Prints one line of JSON.
+The store is filled first, past any vendor. What is measured is reading the log, showing the tickets to the recipes, judging
+them, counting why they were left alone and moving the positions. Before that, as the daemon does, people and companies are looked
+at to find out who is who. Prints one line of JSON.
+
+With the shipped recipe no ticket asks for anything: that is what every change costs that leads to nothing; then its sweep looks at
+every ticket once more. With `--recipes N` there are N recipes, each of which wants another value of a component, a tag or an
+environment, and one ticket in a hundred has the value of exactly one of them: it becomes a run with its first delivery. No vendor
+is called.
 """
 
 import argparse
 import json
 import random
+import statistics
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cxbridge.core.canonical import Account, Agent, AnyEntity, Contact, Ticket
+from cxbridge.core.canonical import Account, Agent, AnyEntity, Contact, StatusCategory, Ticket
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.plan import Planned
+from cxbridge.core.engine.scope import Scopes, body_view
 from cxbridge.core.ledger import incoming
+from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import records
 
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "escalation-to-jira.toml"
 PAGE = 1000
 BEGIN = datetime(2026, 5, 6, tzinfo=UTC)
 PEOPLE, AGENTS, COMPANIES = 20_000, 50, 2_000
+TAGS = ("late", "parcel", "vip", "refund", "import", "customs", "label")
+# Of so many tickets one asks a made-up recipe for something.
+ONE_IN = 100
+# How many tickets are shown to one condition to learn what it costs.
+LOOKED_AT = 500
+MADE_UP = """
+title = "Tickets of sort {number} become issues"
+owner = "support-ops"
+stage = "live"
+
+[use]
+desk    = "zendesk"
+tracker = "jira"
+
+[[trigger]]
+id     = "changed"
+on     = "ticket.changed"
+from   = "desk"
+fields = ["tags", "component", "environment", "status_category"]
+
+[when]
+asked_for  = "{wanted}"
+still_open = "ticket.status_category not in ['resolved', 'closed', 'cancelled']"
+right_tier = "account.tier in ['free', 'team', 'enterprise']"
+
+[run]
+key      = "ticket.id"
+once_per = "ticket.id"
+
+[limits]
+halt_if_matches = 1000000
+
+[[step]]
+id = "issue"
+do = "tracker.issue.ensure"
+[step.with]
+same_as = "{{{{ ticket.id }}}}"
+project = "ENG"
+type    = "bug"
+subject = "[{{{{ ticket.source_key }}}}] {{{{ ticket.subject }}}}"
+labels  = ["from-support"]
+body    = "{{{{ ticket.body_text | limit(4000) }}}}"
+"""
 
 
-def write_settings(folder: Path) -> Path:
-    """Write a configuration of two connections that are never spoken to, and the shipped recipe, live; give its path."""
+def write_settings(folder: Path, recipes: int = 0) -> Path:
+    """Write a configuration of two connections that are never spoken to, and so many recipes, live; give its path.
+
+    With none, it is the shipped recipe.
+    """
     for name in ("secrets", "recipes"):
         (folder / name).mkdir(exist_ok=True)
     (folder / "secrets" / "token").write_text("made-up-token")
-    recipe = RECIPE.read_text(encoding="utf-8")
-    live = recipe.replace('stage   = "shadow"', 'stage   = "live"')
-    if live == recipe:
-        raise SystemExit(f"{RECIPE.name} is no longer shipped in the shadow stage")
-    (folder / "recipes" / RECIPE.name).write_text(live, encoding="utf-8")
+    if recipes:
+        for number in range(recipes):
+            wanted = (
+                f"ticket.component == 'part-{number}'",
+                f"'case-{number}' in ticket.tags",
+                f"ticket.environment in ['site-{number}', 'site-{number}-test']",
+            )[number % 3]
+            made = MADE_UP.format(number=number, wanted=wanted)
+            (folder / "recipes" / f"sort-{number}.toml").write_text(made, encoding="utf-8")
+    else:
+        recipe = RECIPE.read_text(encoding="utf-8")
+        live = recipe.replace('stage   = "shadow"', 'stage   = "live"')
+        if live == recipe:
+            raise SystemExit(f"{RECIPE.name} is no longer shipped in the shadow stage")
+        (folder / "recipes" / RECIPE.name).write_text(live, encoding="utf-8")
     path = folder / "cxbridge.toml"
     path.write_text(
         """[connections.zendesk]
@@ -57,8 +121,8 @@ projects = ["ENG"]
     return path
 
 
-def fill(bridge: Bridge, tickets: int) -> None:
-    """Store people, companies and tickets as a first pull would."""
+def fill(bridge: Bridge, tickets: int, recipes: int = 0) -> None:
+    """Store people, companies and tickets as a first pull would; one ticket in a hundred asks one of the recipes for something."""
     draw = random.Random(7)
     accounts: list[AnyEntity] = [
         Account(source_id=str(number), name=f"Company {number}", tier=("free", "team", "enterprise")[number % 3])
@@ -72,7 +136,8 @@ def fill(bridge: Bridge, tickets: int) -> None:
     _store(bridge, "organizations", accounts)
     _store(bridge, "users", people)
     for start in range(0, tickets, PAGE):
-        _store(bridge, "tickets", [_ticket(number, draw) for number in range(start, min(start + PAGE, tickets))])
+        some: list[AnyEntity] = [_ticket(number, draw, recipes) for number in range(start, min(start + PAGE, tickets))]
+        _store(bridge, "tickets", some)
 
 
 def _store(bridge: Bridge, stream: str, entities: list[AnyEntity]) -> None:
@@ -82,7 +147,22 @@ def _store(bridge: Bridge, stream: str, entities: list[AnyEntity]) -> None:
             records.apply(tx, "zendesk", page, BEGIN)
 
 
-def _ticket(number: int, draw: random.Random) -> Ticket:
+def _ticket(number: int, draw: random.Random, recipes: int) -> Ticket:
+    status: StatusCategory = draw.choice(("new", "open", "waiting", "resolved", "closed"))
+    tags = draw.sample(TAGS, 4)
+    component = environment = None
+    if recipes:
+        # What nobody wants is a value too: a field that is empty would be the easier case.
+        component, environment = f"other-{number % 50}", f"elsewhere-{number % 50}"
+        if number % ONE_IN == 0:
+            wanted = number // ONE_IN % recipes
+            status = "open"
+            if wanted % 3 == 0:
+                component = f"part-{wanted}"
+            elif wanted % 3 == 1:
+                tags = [*tags, f"case-{wanted}"]
+            else:
+                environment = f"site-{wanted}"
     return Ticket(
         source_id=str(number),
         source_key=str(number),
@@ -93,7 +173,7 @@ def _ticket(number: int, draw: random.Random) -> Ticket:
         subject=f"Delivery {number} is late",
         body_text="The parcel was announced for Monday and has not come. " * 12,
         type="incident",
-        status_category=draw.choice(("new", "open", "waiting", "resolved", "closed")),
+        status_category=status,
         priority=draw.choice(("urgent", "high", "normal", "low", "none")),
         channel="email",
         requester=f"users/{number % PEOPLE}",
@@ -101,30 +181,59 @@ def _ticket(number: int, draw: random.Random) -> Ticket:
         assignee=f"users/a{number % AGENTS}",
         team="groups/1",
         account=f"organizations/{number % COMPANIES}",
-        tags=sorted(draw.sample(("late", "parcel", "vip", "refund", "import", "customs", "label"), 4)),
+        tags=sorted(tags),
+        component=component,
+        environment=environment,
     )
 
 
+def _condition_cost(bridge: Bridge, recipes: Sequence[Recipe]) -> float:
+    """Give the median of what judging one condition costs, in microseconds, over conditions of the recipes and stored tickets."""
+    taken = []
+    with bridge.store.read() as tx:
+        scopes = Scopes(tx, bridge.clock.now())
+        found = records.scan(tx, kinds=["ticket"], connection="zendesk", limit=LOOKED_AT)
+        # As planning does, before it shows a batch to anybody.
+        scopes.look_ahead(one.ref for one in found)
+        shown = [body_view(one.ref, one.kind, one.body) for one in found]
+        for recipe in recipes[:30]:
+            built = [scopes.build(recipe, "ticket", one) for one in shown]
+            for named in recipe.conditions:
+                for scope in built:
+                    begun = time.perf_counter_ns()
+                    named.condition.holds(scope)
+                    taken.append((time.perf_counter_ns() - begun) / 1000)
+    return statistics.median(taken)
+
+
 def main() -> None:
-    """Fill, plan, sweep."""
-    parser = argparse.ArgumentParser(description="plan a change log in which nothing matches")
+    """Fill, plan, and sweep where there is a schedule."""
+    parser = argparse.ArgumentParser(description="plan a change log of which little matches")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--tickets", type=int, default=100_000)
+    parser.add_argument("--recipes", type=int, default=0, help="so many made-up recipes; with 0, the shipped one")
     asked = parser.parse_args()
-    with Bridge(load(write_settings(asked.folder))) as bridge:
-        if bridge.library.errors or len(bridge.library.recipes) != 1:
-            raise SystemExit(f"the shipped recipe cannot be loaded: {bridge.library.errors}")
-        fill(bridge, asked.tickets)
+    settings = load(write_settings(asked.folder, asked.recipes))
+    opened = time.perf_counter()
+    with Bridge(settings) as bridge:
+        loaded = time.perf_counter()
+        recipes = bridge.library.recipes
+        if bridge.library.errors or len(recipes) != (asked.recipes or 1):
+            raise SystemExit(f"the recipes cannot be loaded: {bridge.library.errors[:1]}")
+        fill(bridge, asked.tickets, asked.recipes)
         looked = time.perf_counter()
         identified = bridge.identifier.run()
         begun, used = time.perf_counter(), time.process_time()
-        planned: Planned = bridge.planner.plan(bridge.library.recipes)
+        planned: Planned = bridge.planner.plan(recipes)
         planned_by, used_by = time.perf_counter(), time.process_time()
-        swept = bridge.sweeper.sweep(bridge.library.recipes)
+        swept = bridge.sweeper.sweep(recipes)
         swept_by = time.perf_counter()
+        condition = _condition_cost(bridge, recipes)
     print(
         json.dumps(
             {
+                "recipes": len(recipes),
+                "load_seconds": loaded - opened,
                 "changes": planned.changes,
                 "considered": planned.considered,
                 "started": planned.started + swept.started,
@@ -133,6 +242,7 @@ def main() -> None:
                 "sweep_seconds": swept_by - planned_by,
                 "people": identified.looked_at,
                 "people_seconds": begun - looked,
+                "condition": condition,
             }
         )
     )

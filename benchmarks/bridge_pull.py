@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.store import changes, checkpoints, records
+from cxbridge.core.store import changes, checkpoints, condition, records
 
 
 def write_settings(folder: Path, url: str) -> Path:
@@ -53,7 +53,7 @@ def main() -> None:
             told["rows"] = counts[("zendesk", "tickets")]
             told["records"] = sum(counts.values())
             told["changes"] = changes.last_seq(tx)
-    told["store_mb"] = round((asked.folder / "cxbridge.db").stat().st_size / 1e6)
+            told["store_mb"] = round(condition.size(tx) / 1e6)
     print(json.dumps(told))
 
 

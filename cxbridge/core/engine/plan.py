@@ -16,6 +16,8 @@ from cxbridge.core.engine import failing, guard, joining, reaching, restoring
 from cxbridge.core.engine.advancing import Advance, started
 from cxbridge.core.engine.connections import Probe, no_probe
 from cxbridge.core.engine.following import FAULTS, follow_runs
+from cxbridge.core.engine.index import CUT, MAX_HOPS, Indexes, Showing
+from cxbridge.core.engine.pace import Pace
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.engine.subjects import Subject, fires, is_news, subjects
@@ -27,9 +29,8 @@ from cxbridge.core.recipes.expressions import ExpressionError, Unmapped
 from cxbridge.core.recipes.model import Follow, Recipe, Trigger
 from cxbridge.core.store import Store, Tx, audit, changes, outbox, planning, runs, state
 
+# How many changes a batch begins with.
 BATCH = 500
-# A run that was caused by a run that was caused by a run …: cut behind this many.
-MAX_HOPS = 3
 
 
 @dataclass(slots=True)
@@ -68,7 +69,10 @@ class Batch:
     result: Planned = field(default_factory=Planned)
     # Whether what is met now may have been met before, in a time that a restored store knows nothing of.
     lost: bool = False
-    _tallies: dict[tuple[str, str], tuple[int, Ref]] = field(default_factory=dict)
+    # The number of the subject that is met.
+    turn: int = 0
+    # By recipe and what: how often, and in which turn and with which record last.
+    _tallies: dict[tuple[str, str], tuple[int, int, Ref]] = field(default_factory=dict)
 
     @property
     def now(self) -> datetime:
@@ -77,13 +81,29 @@ class Batch:
 
     def tally(self, recipe: Recipe, what: str, ref: Ref) -> None:
         """Count something that is not worth a row of its own."""
-        count, _ = self._tallies.get((recipe.id, what), (0, ref))
-        self._tallies[recipe.id, what] = (count + 1, ref)
+        self._count(recipe.id, what, 1, self.turn, ref)
+
+    def count(self, showing: Showing) -> None:
+        """Count what came of the changes for the recipes that they were not shown to."""
+        stopped = self.result.stopped
+        for recipe, what, condition, count, turn, ref in showing.stops():
+            self._count(recipe.id, what, count, turn, ref)
+            if condition:
+                self.result.considered += count
+                stopped[condition] = stopped.get(condition, 0) + count
+
+    def _count(self, recipe: str, what: str, count: int, turn: int, ref: Ref) -> None:
+        known = self._tallies.get((recipe, what))
+        if known is not None:
+            count += known[0]
+            if known[1] > turn:
+                _, turn, ref = known
+        self._tallies[recipe, what] = (count, turn, ref)
 
     def write_tallies(self) -> None:
-        """Write the counts, one statement for each kind."""
-        for (recipe, what), (count, ref) in self._tallies.items():
-            planning.tally(self.tx, recipe, what, n=count, at=self.now, ref=ref)
+        """Write the counts."""
+        rows = ((recipe, what, count, ref) for (recipe, what), (count, _, ref) in self._tallies.items())
+        planning.tally_all(self.tx, rows, at=self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +118,14 @@ class Planner:
     # Brings who is who up to date inside a commit, so that changes meet recipes matched.
     identify: Callable[[Tx], None] = lambda _: None
     lock: threading.Lock = field(default_factory=threading.Lock)
+    indexes: Indexes = field(default_factory=Indexes)
+    pace: Pace = field(default_factory=lambda: Pace(BATCH))
 
     def plan(self, recipes: Sequence[Recipe], on_batch: Callable[[Planned], None] | None = None) -> Planned:
         """Plan batch after batch until no change is left; a recipe that passes a limit is paused, the others go on."""
         total = Planned()
         with self.lock:
+            self.pace.begin()
             restoring.note_caught_up(self.store, self.stepper.connections)
             while True:
                 one = self._batch(recipes)
@@ -113,11 +136,12 @@ class Planner:
                     return total
 
     def _batch(self, recipes: Sequence[Recipe]) -> Planned:
-        with self.store.read() as tx:
-            # Most of the time there is nothing: found out without waiting for the writer.
-            _, start = self._group(tx, recipes)
-            if start is None or not changes.after(tx, start, 1):
-                return Planned()
+        if not self.pace.full:
+            with self.store.read() as tx:
+                # Most of the time there is nothing: found out without waiting for the writer.
+                _, start = self._group(tx, recipes)
+                if start is None or not changes.after(tx, start, 1):
+                    return Planned()
         try:
             with self.store.write() as tx:
                 result = self._plan_batch(tx, recipes)
@@ -125,6 +149,8 @@ class Planner:
         except GuardError as stop:
             recipe = next(one for one in recipes if one.id == stop.limit.split(":", 1)[0])
             guard.halt(self.store, recipe, stop, self.clock.now())
+            # All of it is planned once more: another one that passes its limit should not cost as much.
+            self.pace.begin()
             return Planned(more=True)
         self.probe("plan.committed")
         return result
@@ -139,25 +165,31 @@ class Planner:
 
     def _plan_batch(self, tx: Tx, recipes: Sequence[Recipe]) -> Planned:
         positions, start = self._group(tx, recipes)
-        found = changes.after(tx, start, BATCH) if start is not None else []
+        found = changes.after(tx, start, self.pace.size) if start is not None else []
         if not found:
             return Planned()
+        read, weight = len(found), sum(len(one.before) for one in found if one.before is not None)
         self.identify(tx)
         # Those further on join when this group has caught up with them.
         ahead = min((seq for seq in positions.values() if seq != start), default=found[-1].seq)
         found = [one for one in found if one.seq <= ahead]
         group = [one for one in recipes if positions.get(one.id) == start]
+        index = self.indexes.of(group)
         batch = Batch(tx, Scopes(tx, self.clock.now()), Planned(changes=len(found), more=True))
-        watched = _watched(group)
-        batch.scopes.look_ahead(one.ref for one in found if (one.ref.connection, one.kind) in watched)
-        for subject in subjects(tx, found, lambda connection, kind: (connection, kind) in watched):
+        batch.scopes.look_ahead(one.ref for one in found if index.watches(one.ref.connection, one.kind))
+        showing = Showing(index, batch.scopes)
+        for subject in subjects(tx, found, index.watches):
+            batch.turn += 1
             batch.result.echoes += subject.echo
             batch.lost = restoring.from_lost_time(batch.scopes, self.stepper.connections, subject)
-            for recipe in group:
+            for recipe in showing.whom(subject, batch.turn):
                 self._meet(batch, recipe, subject)
         planning.set_positions(tx, [_position(one) for one in group], found[-1].seq if found else ahead)
+        batch.count(showing)
         batch.write_tallies()
-        guard.watch(tx, group, batch.result.runs, batch.now)
+        begun = {run.recipe for run in batch.result.runs}
+        guard.watch(tx, [one for one in group if one.id in begun], batch.result.runs, batch.now)
+        self.pace.after(read, len(batch.result.runs), weight)
         return batch.result
 
     # -- one change meets one recipe -------------------------------------------------------------------------------
@@ -168,7 +200,7 @@ class Planner:
         if subject.echo and recipe.id in subject.writers:
             return
         if subject.hops > MAX_HOPS:
-            batch.tally(recipe, "cut: caused by itself too often", subject.ref)
+            batch.tally(recipe, CUT, subject.ref)
             return
         for trigger in recipe.triggers:
             if fires(trigger, subject) and (recipe.id not in subject.writers or is_news(trigger, subject)):
@@ -202,7 +234,8 @@ class Planner:
         except (ExpressionError, Unmapped) as error:
             batch.tally(recipe, f"error: run ({error})", subject.ref)
             return
-        if self._may_start(batch, recipe, subject, key, once):
+        behind = self._may_start(batch, recipe, subject, key, once)
+        if behind is not None:
             context = {
                 "noun": trigger.noun,
                 "before": subject.before_body.decode() if subject.before_body else None,
@@ -210,37 +243,48 @@ class Planner:
                 **({"span": span} if span is not None else {}),
                 **({"judged": judged} if judged else {}),
             }
-            self._start(batch, recipe, subject, key, once, context)
+            self._start(batch, recipe, subject, key, once, context, behind=bool(behind))
 
-    def _may_start(self, batch: Batch, recipe: Recipe, subject: Subject, key: str, once: str) -> bool:
-        """Judge overlap and repetition; a held run of the same key is looked at again instead."""
+    def _may_start(self, batch: Batch, recipe: Recipe, subject: Subject, key: str, once: str) -> Sequence[Run] | None:
+        """Judge overlap and repetition; a held run of the same key is looked at again instead.
+
+        Gives the runs of the key that still have something to do, and None where no other may start.
+        """
         active = runs.active_for(batch.tx, recipe.id, "steps", key)
         held = next((one for one in active if one.state == "held"), None)
         if held is not None:
             self.again(batch, recipe, held)
-            return False
+            return None
         if active and recipe.run.mode == "skip":
             batch.tally(recipe, "skipped: already running", subject.ref)
-            return False
+            return None
         if once:
             last = runs.last_started(batch.tx, recipe.id, "steps", f"{_prefix(recipe)}{once}~")
             if last is not None and (recipe.run.window is None or batch.now - last < recipe.run.window):
                 batch.tally(recipe, "skipped: once_per", subject.ref)
-                return False
+                return None
         if recipe.run.mode == "restart":
             for one in active:
                 self._cancel(batch, one)
-        return True
+        return active
 
     def _start(
-        self, batch: Batch, recipe: Recipe, subject: Subject, key: str, once: str, context: Mapping[str, object]
+        self,
+        batch: Batch,
+        recipe: Recipe,
+        subject: Subject,
+        key: str,
+        once: str,
+        context: Mapping[str, object],
+        *,
+        behind: bool,
     ) -> None:
         batch.result.matched += 1
         named = f"{once}~{int(batch.now.timestamp())}" if once else f"{key}@{subject.seq}"
         like = _prefix(recipe) + (f"{once}~" if once else f"{key}@")
         context = {**context, **restoring.named(batch.scopes, recipe.id, "steps", once or key, like, lost=batch.lost)}
         run = started(recipe, "steps", key, f"{_prefix(recipe)}{named}", subject.ref, batch.now, subject.hops, context)
-        if recipe.run.mode == "queue" and runs.active_for(batch.tx, recipe.id, "steps", key):
+        if recipe.run.mode == "queue" and behind:
             run = msgspec.structs.replace(run, state="waiting", reason="queued behind an earlier run of the same key")
             if runs.start(batch.tx, run):
                 state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
@@ -317,7 +361,9 @@ class Planner:
         batch.result.runs.append(advanced.run)
         if all(one.state == "shadow" for one in advanced.deliveries) and advanced.deliveries:
             return
-        joined = joining.keep(self.stepper, batch.scopes, self.recipe_of(advanced.run), advanced)
+        # Looked up among all recipes, and so only where a link asks for it.
+        recipe = self.recipe_of(advanced.run) if advanced.links else None
+        joined = joining.keep(self.stepper, batch.scopes, recipe, advanced)
         batch.result.deliveries += len(advanced.deliveries) + len(joined)
         batch.result.connections |= {one.connection for one in (*advanced.deliveries, *joined)}
 
@@ -350,17 +396,3 @@ def _prefix(recipe: Recipe) -> str:
 def _position(recipe: Recipe) -> str:
     # What a recipe saw in shadow it has not acted on: going live, it starts where it was last live, or at the beginning.
     return f"{_prefix(recipe)}{recipe.id}"
-
-
-def _watched(recipes: Sequence[Recipe]) -> set[tuple[str, str]]:
-    """Name the connections and kinds whose changes any of the recipes looks at."""
-    found: set[tuple[str, str]] = set()
-    for recipe in recipes:
-        for trigger in (*recipe.triggers, *(one.trigger for one in recipe.follows)):
-            if not trigger.sweeps:
-                found.add((trigger.connection, trigger.kind))
-        for sync in recipe.syncs:
-            found |= {(sync.left_connection, "ticket"), (sync.right_connection, "ticket")}
-            for rule in sync.comments:
-                found.add((sync.left_connection if rule.source == "left" else sync.right_connection, "comment"))
-    return found

@@ -107,6 +107,8 @@ class Scopes:
     now: datetime
     _seen: dict[Ref, dict[str, Any] | None] = field(default_factory=dict)
     _unlinked: set[Ref] = field(default_factory=set)
+    # Records that are most likely asked about, if any is.
+    _ahead: Iterable[Ref] = ()
     # Who is the same company or person elsewhere.
     same: Counterparts = field(init=False)
     _restored: Mark | None = None
@@ -134,9 +136,15 @@ class Scopes:
         return self._seen[ref]
 
     def look_ahead(self, refs: Iterable[Ref]) -> None:
-        """Find out at once which of these records have no link, so that nobody asks for each of them."""
-        asked = set(refs)
-        self._unlinked |= asked - links.among(self.tx, asked)
+        """Have it found out at once which of these records have no link, as soon as that is asked of any."""
+        self._ahead = refs
+
+    def may_be_linked(self, ref: Ref) -> bool:
+        """Whether a record has links; also True where that was not found out for many at once."""
+        if self._ahead:
+            asked, self._ahead = set(self._ahead), ()
+            self._unlinked |= asked - links.among(self.tx, asked)
+        return ref not in self._unlinked
 
     def joined(self, link: Link) -> None:
         """Hear of a link that was made in this transaction."""
@@ -144,7 +152,7 @@ class Scopes:
 
     def links_of(self, ref: Ref, relation: str) -> list[Link]:
         """Find the active links of a record, oldest first."""
-        return [] if ref in self._unlinked else links.of(self.tx, ref, relation)
+        return links.of(self.tx, ref, relation) if self.may_be_linked(ref) else []
 
     def linked(self, entity: Mapping[str, Any], relation: str) -> list[dict[str, Any]]:
         """Show what is linked with an entity, on whichever side it stands."""

@@ -4,9 +4,11 @@ A receipt explains one change and is then used up, so that a person who later se
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
+
+import msgspec
 
 from cxbridge.core.canonical import Entity
 from cxbridge.core.engine.scope import body_view
@@ -34,10 +36,12 @@ CONSEQUENCES = frozenset(
 # Nothing comes into being as one of these by itself, and these fields say how it came to that.
 _ENDED = ("resolved", "closed", "cancelled")
 _OUTCOME = ("status_category", "resolution", "resolution_native", "resolved_at", "closed_at")
+# How many entities are read from the store at once.
+_AT_ONCE = 500
+_NONE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, eq=False):
     """All that happened to one entity within a batch, as one change: first `before`, last `after`.
 
     `own` are the changed fields that show just what we wrote, `writers` the recipes that wrote them, `hops` how many of our own
@@ -78,37 +82,50 @@ def subjects(tx: Tx, batch: Sequence[Change], cares: Callable[[str, str], bool])
         grouped.setdefault(change.ref, []).append(change)
     written = receipts.of_many(tx, grouped)
     wanted = {ref: found for ref, found in grouped.items() if ref in written or cares(ref.connection, found[-1].kind)}
-    bodies = changes.bodies_as_of(tx, [(ref, found[-1].seq) for ref, found in wanted.items()])
-    for ref, found in wanted.items():
-        first, last = found[0], found[-1]
-        body = bodies.get((ref, last.seq))
-        if body is None:
-            continue
-        after = body_view(ref, last.kind, body)
-        before = body_view(ref, first.kind, first.before) if first.before is not None else None
-        fields = changed_fields(before, after, Entity.volatile)
-        others = overruled(written.get(ref, []), after) if first.op != "created" else frozenset[str]()
-        if last.op != "deleted" and first.op != "created" and not fields and not others:
-            # It went there and back within the batch.
-            continue
-        own, told = _explained(written.get(ref, []), first.op, fields, after, first.seq, last.seq)
+    left = iter(wanted.items())
+    # Bodies are large: those of a long batch are not held all at once.
+    while some := list(islice(left, _AT_ONCE)):
+        bodies = changes.bodies_as_of(tx, [(ref, found[-1].seq) for ref, found in some])
+        for ref, found in some:
+            body = bodies.get((ref, found[-1].seq))
+            subject = _subject(tx, ref, found, body, written.get(ref, ())) if body is not None else None
+            if subject is not None:
+                yield subject
+
+
+def _subject(
+    tx: Tx, ref: Ref, found: Sequence[Change], body: bytes, written: Sequence[StoredReceipt]
+) -> Subject | None:
+    """Show what happened to one entity; None where it went there and back within the batch."""
+    first, last = found[0], found[-1]
+    after = body_view(ref, last.kind, body)
+    before = body_view(ref, first.kind, first.before) if first.before is not None else None
+    fields = changed_fields(before, after, Entity.volatile)
+    others = overruled(written, after) if written and first.op != "created" else _NONE
+    if last.op != "deleted" and first.op != "created" and not fields and not others:
+        return None
+    own, writers, hops = _NONE, _NONE, 0
+    if written:
+        shown, told = _explained(written, first.op, fields, after, first.seq, last.seq)
         receipts.mark_seen(tx, [one for one in told if one.seen_seq is None], last.seq)
-        yield Subject(
-            ref=ref,
-            kind=last.kind,
-            op="deleted" if last.op == "deleted" else first.op,
-            seq=last.seq,
-            since=first.seq,
-            at=last.at,
-            after=after,
-            before=before,
-            before_body=first.before,
-            fields=frozenset(fields),
-            own=frozenset(own),
-            overruled=others,
-            writers=frozenset(one.recipe for one in told),
-            hops=max((one.hops + 1 for one in told), default=0),
-        )
+        own, writers = frozenset(shown), frozenset(one.recipe for one in told)
+        hops = max((one.hops + 1 for one in told), default=0)
+    return Subject(
+        ref=ref,
+        kind=last.kind,
+        op="deleted" if last.op == "deleted" else first.op,
+        seq=last.seq,
+        since=first.seq,
+        at=last.at,
+        after=after,
+        before=before,
+        before_body=first.before,
+        fields=frozenset(fields),
+        own=own,
+        overruled=others,
+        writers=writers,
+        hops=hops,
+    )
 
 
 def _explained(

@@ -67,7 +67,12 @@ def changed_fields(before: Mapping[str, Any] | None, after: Mapping[str, Any], v
     """Name the top-level fields that differ; without a `before`, all that hold something."""
     skip = {*volatile, "id", "source"}
     if before is None:
-        return {name for name, value in after.items() if name not in skip and value not in (None, "", [], {})}
+        # Of what Python takes for false, 0 and False are values all the same.
+        return {
+            name
+            for name, value in after.items()
+            if (value or (value is not None and value not in ("", [], {}))) and name not in skip
+        }
     return {name for name, value in after.items() if name not in skip and before.get(name, _MISSING) != value}
 
 

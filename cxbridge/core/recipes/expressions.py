@@ -7,6 +7,7 @@ Evaluating does no I/O: links and the time come in with the scope. No text that 
     allowlist    source → checked syntax tree, each part with its place
     evaluation   tree → closures over plain values (operators and calls hold one builder per kind of node)
     templates    text around expressions, escaped for where it goes        explain   why a condition did not hold
+    guards       parts of a condition that a field's value alone decides
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from cxbridge.core.recipes.explain import Leaf, explain, plan_leaves
 from cxbridge.core.recipes.filters import standard_filters
 from cxbridge.core.recipes.forms import AROUND, ITS, JUDGED, LINKED, MOVES
 from cxbridge.core.recipes.functions import DYNAMIC, Default, Filter, Function, ValueMap, standard_functions
+from cxbridge.core.recipes.guards import Guard, guards_of
 from cxbridge.core.recipes.mistakes import ExpressionError, Unmapped
 from cxbridge.core.recipes.operators import OPERATORS
 from cxbridge.core.recipes.paths import Path
@@ -40,7 +42,7 @@ __all__ = [
     # keys of the scope behind functions that ask the engine
     "LINKED", "ITS", "MOVES", "JUDGED", "AROUND",
     # what comes out
-    "Leaf", "Duration", "MISSING", "parse_duration", "spoken", "ExpressionError", "Unmapped",
+    "Leaf", "Guard", "Duration", "MISSING", "parse_duration", "spoken", "ExpressionError", "Unmapped",
 ]  # fmt: skip
 
 _BUILDERS = MappingProxyType({**OPERATORS, **CALLS})
@@ -69,9 +71,10 @@ class Expression:
 class Condition(Expression):
     """An expression that says yes or no."""
 
-    __slots__ = ("_plans",)
+    __slots__ = ("_plans", "_tree")
 
     def __init__(self, builder: Builder) -> None:
+        self._tree = builder.reading.tree
         self._plans = plan_leaves(builder, builder.reading.tree)
         super().__init__(builder)
 
@@ -83,6 +86,13 @@ class Condition(Expression):
     def explain(self, scope: Mapping[str, Any]) -> list[Leaf]:
         """Each part joined by ``and`` with its verdict and what it saw; an error is told in its part, not raised."""
         return explain(self._plans, scope)
+
+    def guards(self, name: str, inputs: Mapping[str, Any]) -> tuple[list[Guard], bool]:
+        """Those of its first parts that a field of the entity of this name decides alone, and whether they are all there is.
+
+        ``inputs`` are the recipe's.
+        """
+        return guards_of(self._tree, name, inputs)
 
 
 class Language:

@@ -1,6 +1,6 @@
 """What the planner remembers besides runs: positions, fired schedules, counts; it decides nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import lru_cache
 
@@ -9,14 +9,14 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.engine import Dialect, Tx
 from cxbridge.core.store.statements import AnyInsert, ignoring, insert, replacing
+from cxbridge.core.store.tx import Dialect, Tx
 
 _positions = schema.positions.c
 _fires = schema.fires.c
 _tallies = schema.tallies.c
 _position = sa.select(_positions.seq).where(_positions.name == sa.bindparam("which"))
-_several = sa.select(_positions.name, _positions.seq).where(_positions.name.in_(sa.bindparam("names", expanding=True)))
+_all_positions = sa.select(_positions.name, _positions.seq)
 _last_fire = sa.select(sa.func.max(_fires.due_at)).where(_fires.schedule == sa.bindparam("which"))
 
 
@@ -36,8 +36,9 @@ def position(tx: Tx, name: str) -> int | None:
 
 def positions(tx: Tx, names: Collection[str]) -> dict[str, int]:
     """Read how far several planners have come; one that never came anywhere is left out."""
-    rows = tx.connection.execute(_several, {"names": list(names)})
-    return {row.name: row.seq for row in rows}
+    # There are hardly more rows than recipes, and to name a thousand of them in a statement costs more than to read them.
+    known: dict[str, int] = dict(tx.connection.execute(_all_positions).all())
+    return {name: known[name] for name in names if name in known}
 
 
 def set_position(tx: Tx, name: str, seq: int) -> None:
@@ -68,7 +69,14 @@ def last_fire(tx: Tx, schedule: str) -> datetime | None:
 
 def tally(tx: Tx, recipe: str, what: str, *, at: datetime, ref: Ref | None = None, n: int = 1) -> None:
     """Count something that a recipe met `n` times; keeps the time and the record of the last one."""
-    tx.connection.execute(_tally(tx.dialect), {"recipe": recipe, "what": what, "n": n, "at": at, "ref": ref})
+    tally_all(tx, [(recipe, what, n, ref)], at=at)
+
+
+def tally_all(tx: Tx, counted: Iterable[tuple[str, str, int, Ref | None]], *, at: datetime) -> None:
+    """Count many things at once, as `tally` does with one: each has recipe, what, how often, and the last record."""
+    rows = [{"recipe": recipe, "what": what, "n": n, "at": at, "ref": ref} for recipe, what, n, ref in counted]
+    if rows:
+        tx.connection.execute(_tally(tx.dialect), rows)
 
 
 @lru_cache(maxsize=2)

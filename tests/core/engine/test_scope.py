@@ -118,6 +118,25 @@ class TestLinks:
             scopes.joined(link(TWO))
             assert scopes.links_of(TWO, "escalated_to") == [link(TWO)]
 
+    def test_nothing_is_looked_at_before_somebody_asks_and_then_all_at_once(self, sqlite_store, monkeypatch):
+        asked = []
+        among = links.among
+
+        def counted(tx, refs):
+            asked.append(refs)
+            return among(tx, refs)
+
+        monkeypatch.setattr(links, "among", counted)
+        with sqlite_store.write() as tx:
+            links.ensure(tx, link(ONE))
+            scopes = Scopes(tx, NOON)
+            scopes.look_ahead(one for one in (ONE, TWO))
+            assert asked == []
+            assert not scopes.may_be_linked(TWO)
+            assert scopes.may_be_linked(ONE)
+            assert scopes.may_be_linked(ISSUE)
+            assert asked == [{ONE, TWO}]
+
     def test_what_was_not_looked_at_ahead_is_asked_for(self, sqlite_store):
         with sqlite_store.write() as tx:
             links.ensure(tx, link(ONE))

@@ -44,3 +44,31 @@ def test_tallies_add_up_and_keep_the_last(store, noon):
             "echo": Tally(n=1, at=noon),
         }
         assert planning.tallies(tx, "none") == {}
+
+
+def test_many_things_are_counted_at_once(store, noon):
+    with store.write() as tx:
+        planning.tally(tx, "hand-over", "matched", at=noon, ref=ONE)
+        rows = [
+            ("hand-over", "matched", 2, TWO),
+            ("hand-over", "stopped: tagged", 7, ONE),
+            ("other", "matched", 1, None),
+        ]
+        planning.tally_all(tx, rows, at=noon + MINUTE)
+        planning.tally_all(tx, [], at=noon)
+    with store.read() as tx:
+        assert planning.tallies(tx, "hand-over") == {
+            "matched": Tally(n=3, at=noon + MINUTE, ref=TWO),
+            "stopped: tagged": Tally(n=7, at=noon + MINUTE, ref=ONE),
+        }
+        assert planning.tallies(tx, "other") == {"matched": Tally(n=1, at=noon + MINUTE)}
+
+
+def test_positions_of_several(store):
+    with store.write() as tx:
+        planning.set_positions(tx, [f"recipe-{number}" for number in range(1200)], 4)
+        planning.set_positions(tx, ["recipe-7"], 9)
+        planning.set_positions(tx, [], 11)
+    with store.read() as tx:
+        assert planning.positions(tx, ["recipe-7", "recipe-8", "new"]) == {"recipe-7": 9, "recipe-8": 4}
+        assert len(planning.positions(tx, [f"recipe-{number}" for number in range(2000)])) == 1200
