@@ -281,10 +281,8 @@ class Index:
                 position
                 for position, recipe in enumerate(self.recipes)
                 for sync in recipe.syncs
-                # As `sync_runs` takes it: whatever is not left is right.
-                if any(
-                    rule.source == ("left" if connection == sync.left_connection else "right") for rule in sync.comments
-                )
+                for rule in sync.comments
+                if connection == (sync.left_connection if rule.source == "left" else sync.right_connection)
             }
         return found
 

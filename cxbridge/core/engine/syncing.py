@@ -40,12 +40,13 @@ def sync_runs(scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str, esc
         yield from _comment_runs(scopes, recipe, subject, prefix, escape_of)
         return
     for sync in recipe.syncs:
-        if subject.ref.connection not in (sync.left_connection, sync.right_connection):
+        side = _side_of(sync, subject.ref)
+        if side is None:
             continue
-        on_left = subject.ref.connection == sync.left_connection
+        on_left = side == "left"
         moved = subject.fields | subject.overruled
         touched = [one for one in sync.fields if (one.left if on_left else one.right)[0] in moved]
-        for link in scopes.links_of(subject.ref, sync.relation) if touched else []:
+        for link in _links(scopes, sync, subject.ref) if touched else ():
             for field in touched:
                 yield _field_run(scopes, recipe, sync, field, link.left, link.right, subject, prefix)
 
@@ -57,8 +58,7 @@ def field_runs(scopes: Scopes, recipe: Recipe, link: Link, hops: int) -> Iterato
         ref=link.left, kind="ticket", op="linked", seq=int(scopes.now.timestamp()), at=scopes.now, after={}, hops=hops
     )
     for sync in recipe.syncs:
-        sides = (link.left.connection, link.right.connection)
-        if sync.relation == link.relation and sides == (sync.left_connection, sync.right_connection):
+        if sync.relation == link.relation and _joins(sync, link):
             for field in sync.fields:
                 yield _field_run(scopes, recipe, sync, field, link.left, link.right, cause, "")
 
@@ -77,7 +77,7 @@ def _field_run(
     owner_path, other_path = (field.left, field.right) if field.owner == "left" else (field.right, field.left)
     owners = [owner]
     if sync.many == field.owner:
-        owners = [one.left if field.owner == "left" else one.right for one in scopes.links_of(other, sync.relation)]
+        owners = [one.left if field.owner == "left" else one.right for one in _links(scopes, sync, other)]
     values = [read_path(shown, owner_path) for ref in owners if (shown := scopes.entity(ref)) is not None]
     run = started(
         recipe,
@@ -125,15 +125,27 @@ def _comment_runs(scopes: Scopes, recipe: Recipe, subject: Subject, prefix: str,
         rules = [one for one in sync.comments if one.source == side]
         if not rules or _ours(scopes, comment, home):
             continue
-        for link in scopes.links_of(home, sync.relation):
+        for link in _links(scopes, sync, home):
             other = link.right if side == "left" else link.left
             run = _comment_run(scopes, recipe, rules, subject, other, prefix, escape_of)
             if run is not None:
                 yield run
 
 
-def _side_of(sync: Sync, home: Ref) -> str:
-    return "left" if home.connection == sync.left_connection else "right"
+def _side_of(sync: Sync, ref: Ref) -> str | None:
+    """Say on which side an entity of that connection stands; None for a connection that the sync is not about."""
+    if ref.connection == sync.left_connection:
+        return "left"
+    return "right" if ref.connection == sync.right_connection else None
+
+
+def _joins(sync: Sync, link: Link) -> bool:
+    # Other recipes may use the same word for what they link with a third connection.
+    return (link.left.connection, link.right.connection) == (sync.left_connection, sync.right_connection)
+
+
+def _links(scopes: Scopes, sync: Sync, ref: Ref) -> list[Link]:
+    return [link for link in scopes.links_of(ref, sync.relation) if _joins(sync, link)]
 
 
 def _comment_run(

@@ -105,3 +105,28 @@ def test_a_comment_that_cannot_be_written_fails_alone_and_is_told(carrying: Comp
     assert failed.reason in told.text
     carrying.later(60)
     assert len(carrying.runs(state="failed")) == 1
+
+
+def test_a_third_connection_that_is_linked_by_the_same_word_is_neither_heard_nor_written_to(carrying: Company) -> None:
+    other = Link(
+        left=Ref("desk", "tickets", "1"),
+        right=Ref("chat", "threads", "9"),
+        relation="about",
+        made_by="another recipe",
+        made_at=START,
+    )
+    foreign = Link(
+        left=Ref("chat", "threads", "9"),
+        right=Ref("success", "tasks", "t-1"),
+        relation="about",
+        made_by="another recipe",
+        made_at=START,
+    )
+    with carrying.bridge.store.write() as tx:
+        links.ensure(tx, other)
+        links.ensure(tx, foreign)
+    said(carrying, "c1", "Only for the task.")
+    carrying.cycle()
+    assert carrying.notes() == ["Only for the task. (part 1)"]
+    assert carrying.runs(state="failed") == []
+    assert carrying.vendors.calls("message.notify_once") == []
