@@ -58,7 +58,9 @@ class Packs:
         self.packed = False
         self._known: dict[int, zstandard.ZstdCompressionDict] = {}
         self._samples: dict[Place, list[bytes]] = {}
-        self._useless: set[Place] = set()
+        # Who learns, or has learnt, and what came of it; nothing where values have too little in common.
+        self._learning: dict[Place, threading.Thread] = {}
+        self._ready: dict[Place, bytes] = {}
         # What packs and unpacks serves one thread at a time.
         self._own = threading.local()
         self._lock = threading.Lock()
@@ -104,11 +106,19 @@ class Packs:
         return known
 
     def learnt(self, place: Place, values: Iterable[bytes]) -> bytes | None:
-        """Learn a dictionary from these values and those met before; None until they are enough, or where it is of no use."""
+        """Give the dictionary of a stream that was learnt from these values and those met before; None where there is none yet.
+
+        From a page that is enough by itself it is learnt at once. From what comes bit by bit it is learnt beside the work that goes
+        on, and given the next time: that takes a tenth of a second, in which nobody could write.
+        """
         with self._lock:
-            if place in self._useless:
-                return None
+            if place in self._learning:
+                learning = self._learning[place]
+                if learning.is_alive():
+                    return None
+                return self._ready.get(place)
             kept = self._samples.setdefault(place, [])
+            met = len(kept)
             size = sum(map(len, kept))
             for value in values:
                 if len(kept) >= SAMPLES or size >= _SAMPLE_BYTES:
@@ -117,10 +127,22 @@ class Packs:
                 size += len(value)
             if len(kept) < (_LEAST_SAMPLES if size >= _SAMPLE_BYTES else SAMPLES):
                 return None
-            content = learn(self._samples.pop(place))
-            if content is None:
-                self._useless.add(place)
-            return content
+            thread = threading.Thread(
+                target=self._learn,
+                args=(place, self._samples.pop(place)),
+                name=f"dictionary of {place[1]}",
+                daemon=True,
+            )
+            self._learning[place] = thread
+            thread.start()
+        if not met:
+            thread.join()
+        return self._ready.get(place)
+
+    def _learn(self, place: Place, samples: Sequence[bytes]) -> None:
+        content = learn(samples)
+        if content is not None:
+            self._ready[place] = content
 
 
 class Packer:

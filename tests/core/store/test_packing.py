@@ -2,7 +2,8 @@
 
 import random
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -97,15 +98,36 @@ def test_with_a_dictionary_a_stream_takes_a_fraction_of_its_size(store: Store, i
     ]
 
 
-def test_pages_too_small_to_learn_from_are_learnt_from_together(store: Store, item: Make, noon: datetime) -> None:
-    for first in range(0, SAMPLES + 100, 100):
+def learnt(store: Store) -> int:
+    with store.read() as tx:
+        return tx.connection.scalar(sa.select(sa.func.count()).select_from(schema.dictionaries)) or 0
+
+
+def test_pages_too_small_to_learn_from_are_learnt_from_together_and_nobody_waits_for_it(
+    store: Store, item: Make, noon: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    learn = packing.learn
+
+    def slow(samples: Sequence[bytes]) -> bytes | None:
+        assert go.wait(30)
+        return learn(samples)
+
+    monkeypatch.setattr(packing, "learn", slow)
+    for first in range(0, SAMPLES + 200, 100):
         with store.write() as tx:
-            assert not tx.connection.scalar(sa.select(sa.func.count()).select_from(schema.dictionaries))
             records.apply(tx, "desk", page(item, first, 100), noon)
-            learnt = tx.connection.scalar(sa.select(sa.func.count()).select_from(schema.dictionaries))
-        if learnt:
-            break
-    assert first + 100 == SAMPLES
+        assert learnt(store) == 0
+    go.set()
+    for thread in store._packs._learning.values():
+        thread.join()
+    with store.write() as tx:
+        records.apply(tx, "desk", page(item, SAMPLES + 200, 1), noon)
+    assert learnt(store) == 2
+    with store.read() as tx:
+        found = {one.ref.key: one.body for one in records.scan(tx, limit=5000)}
+    assert len(found) == SAMPLES + 201
+    assert found["3"] == page(item, 0, 100)[3].body
 
 
 def test_a_dictionary_that_was_rolled_back_is_not_packed_with(store: Store, item: Make, noon: datetime) -> None:
