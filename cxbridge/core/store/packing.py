@@ -10,7 +10,8 @@ Format of a packed value: a Zstandard frame (RFC 8878) that names its dictionary
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Literal
 
@@ -38,6 +39,8 @@ _DICTIONARY_SIZE = 32 * 1024
 SAMPLES, SHARED = 500, 20
 # Where values are large, fewer are enough, and no more are kept in memory.
 _SAMPLE_BYTES, _LEAST_SAMPLES = 4 << 20, 100
+# Seconds of each pause in learning.
+_BREATH = 0.001
 # What is shorter is left as it is.
 _WORTH = 64
 _WORDS = re.compile(rb"\w+|\W+")
@@ -130,6 +133,7 @@ class Packs:
             thread = threading.Thread(
                 target=self._learn,
                 args=(place, self._samples.pop(place)),
+                kwargs={"aside": bool(met)},
                 name=f"dictionary of {place[1]}",
                 daemon=True,
             )
@@ -139,8 +143,10 @@ class Packs:
             thread.join()
         return self._ready.get(place)
 
-    def _learn(self, place: Place, samples: Sequence[bytes]) -> None:
-        content = learn(samples)
+    def _learn(self, place: Place, samples: Sequence[bytes], *, aside: bool) -> None:
+        # The interpreter runs one thread at a time: without pauses the others would stand still for a quarter of a second.
+        breathe = partial(threading.Event().wait, _BREATH) if aside else lambda: None
+        content = learn(samples, breathe)
         if content is not None:
             self._ready[place] = content
 
@@ -209,10 +215,15 @@ def names(head: bytes) -> set[int]:
         return set()
 
 
-def learn(samples: Sequence[bytes]) -> bytes | None:
-    """Make a dictionary of what many of the samples share; None where that is too little."""
+def learn(samples: Sequence[bytes], breathe: Callable[[], object] = lambda: None) -> bytes | None:
+    """Make a dictionary of what many of the samples share; None where that is too little.
+
+    `breathe` is called again and again, between two samples.
+    """
     try:
-        made = zstandard.train_dictionary(_DICTIONARY_SIZE, list[Buffer](shared(samples)), d=8, steps=4).as_bytes()
+        made = zstandard.train_dictionary(
+            _DICTIONARY_SIZE, list[Buffer](shared(samples, breathe)), d=8, steps=4
+        ).as_bytes()
     except zstandard.ZstdError:
         return None
     # Named by all that is in it, its tables too: what is packed with one cannot be unpacked with another.
@@ -225,8 +236,14 @@ def id_of(content: bytes) -> int:
     return _FIRST_ID + drawn % (_END_OF_IDS - _FIRST_ID)
 
 
-def shared(samples: Sequence[bytes]) -> list[bytes]:
+def shared(samples: Sequence[bytes], breathe: Callable[[], object] = lambda: None) -> list[bytes]:
     """Leave of each sample only the words that stand in at least `SHARED` of them."""
-    cut = [_WORDS.findall(sample) for sample in samples]
-    counts: Mapping[bytes, int] = Counter(word for words in cut for word in set(words))
-    return [b"".join(word for word in words if counts[word] >= SHARED) for words in cut]
+    counts: Counter[bytes] = Counter()
+    for sample in samples:
+        counts.update(set(_WORDS.findall(sample)))
+        breathe()
+    found = []
+    for sample in samples:
+        found.append(b"".join(word for word in _WORDS.findall(sample) if counts[word] >= SHARED))
+        breathe()
+    return found

@@ -109,9 +109,9 @@ def test_pages_too_small_to_learn_from_are_learnt_from_together_and_nobody_waits
     go = threading.Event()
     learn = packing.learn
 
-    def slow(samples: Sequence[bytes]) -> bytes | None:
+    def slow(samples: Sequence[bytes], breathe: Callable[[], object]) -> bytes | None:
         assert go.wait(30)
-        return learn(samples)
+        return learn(samples, breathe)
 
     monkeypatch.setattr(packing, "learn", slow)
     for first in range(0, SAMPLES + 200, 100):
@@ -160,6 +160,14 @@ def test_no_word_of_a_few_is_in_a_dictionary(store: Store, item: Make, noon: dat
     assert any(b"status_category" in one for one in contents)
 
 
+def test_others_come_to_their_turn_after_each_sample() -> None:
+    breaths: list[int] = []
+    draw = random.Random(1)
+    content = packing.learn([ticket(number, draw) for number in range(SAMPLES)], lambda: breaths.append(1))
+    assert content is not None
+    assert len(breaths) == 2 * SAMPLES
+
+
 def test_only_words_that_many_share_are_learnt_from() -> None:
     samples = [b'{"name":"Ada %d","state":"open"}' % number for number in range(SHARED)] + [b'{"name":"Grace"}']
     assert set(packing.shared(samples)) == {b'{"name":"Ada ","state":"open"}', b'{"name":""}'}
@@ -184,7 +192,7 @@ def test_values_that_share_nothing_are_not_learnt_from_again_and_again(
 ) -> None:
     draw = random.Random(3)
     asked = []
-    monkeypatch.setattr(packing, "learn", lambda samples: asked.append(len(samples)))
+    monkeypatch.setattr(packing, "learn", lambda samples, breathe: asked.append(len(samples)))
     for first in (0, MANY):
         noise = [item(str(first + one), b"x", body=draw.randbytes(80)) for one in range(MANY)]
         with sqlite_store.write() as tx:
