@@ -278,6 +278,8 @@ class Bridge:
                 keys,
                 abreast=abreast,
                 stop=stop,
+                # Each of them is watched as the job is: what it asks moves that job, and where it stands can be told.
+                watched=lambda: self.watchdog.over(f"read:{connection}/{stream}"),
                 probe=self.probe,
             )
             for one in outcomes.values():

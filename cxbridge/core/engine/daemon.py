@@ -236,7 +236,8 @@ class Daemon:
                         _log.info("read.given_up", connection=connection, stream=stream, told="left to the next pull")
                 else:
                     again = max(again, self._put_off(connection, stream, key, outcome))
-            inbox.was_read(connection, stream, read)
+            if read:
+                inbox.was_read(connection, stream, read)
             for outcome in outcomes.values():
                 if isinstance(outcome, Pulled):
                     self.watcher.pulled(outcome)

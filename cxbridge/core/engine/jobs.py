@@ -225,18 +225,19 @@ class Embedded:
                 # Setting an alarm wakes the clock's thread, and a job that runs fifty times a second would do so each time.
                 return
             self._set[job] = at
-        alarm: Any = self._alarm
-        alarm.add_job(
-            self._ring,
-            DateTrigger(at),
-            args=[job, at],
-            id=job,
-            replace_existing=True,
-            misfire_grace_time=None,
-            # An alarm that rings while the last one of its name is still being answered must not be left out: nothing else would
-            # ever ring for that job again.
-            max_instances=1000,
-        )
+            # Inside, so that what is noted is the alarm that stands: one that does not would be waited for in vain.
+            alarm: Any = self._alarm
+            alarm.add_job(
+                self._ring,
+                DateTrigger(at),
+                args=[job, at],
+                id=job,
+                replace_existing=True,
+                misfire_grace_time=None,
+                # An alarm that rings while the last one of its name is still being answered must not be left out: nothing else
+                # would ever ring for that job again.
+                max_instances=1000,
+            )
 
     def _ring(self, job: str, at: datetime) -> None:
         with self._lock:

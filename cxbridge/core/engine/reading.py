@@ -5,9 +5,11 @@ commit.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
+from functools import partial
+from typing import TypeVar
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Stream
@@ -26,6 +28,8 @@ from cxbridge.core.errors import (
 )
 from cxbridge.core.store import Store
 
+T = TypeVar("T")
+
 # So many entities that cannot be read now mean that none can.
 ENOUGH = 3
 # What became of one: None where the vendor does not show it (yet), or what reading it failed with.
@@ -42,12 +46,14 @@ def read(
     *,
     abreast: int = 1,
     stop: threading.Event | None = None,
+    watched: Callable[[], AbstractContextManager[None]] = nullcontext,
     probe: Probe = no_probe,
 ) -> dict[str, Outcome]:
     """Read entities and what stands beside them: records and changes in one commit, no checkpoint moves.
 
-    Up to `abreast` requests are under way at once. Ends early where the vendor cannot be asked now, or `stop` is set: what was not
-    come to is left out. What an ordinary pull brings later of the same version changes nothing.
+    Up to `abreast` requests are under way at once; each thread that is made for one works inside `watched`. Ends early where the
+    vendor cannot be asked now, or `stop` is set: what was not come to is left out. What an ordinary pull brings later of the same
+    version changes nothing.
 
     Raises:
         PluginError: the stream cannot read one. StoreError: nothing of it could be stored.
@@ -57,15 +63,11 @@ def read(
             connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
         )
     fetched: dict[str, Prepared | VendorError | PluginError | None] = {}
-    with ThreadPoolExecutor(min(abreast, len(keys)) or 1, f"read {connection.name}") as pool:
-        for start in range(0, len(keys), abreast):
-            if (stop is not None and stop.is_set()) or is_down(fetched.values()):
-                break
-            some = keys[start : start + abreast]
-            # The thread that asked does its share, and all of it where one is read at a time.
-            others = [pool.submit(copy_context().run, _fetch, connection, stream, client, key) for key in some[1:]]
-            fetched[some[0]] = _fetch(connection, stream, client, some[0])
-            fetched |= {key: one.result() for key, one in zip(some[1:], others, strict=True)}
+    for start in range(0, len(keys), abreast):
+        if (stop is not None and stop.is_set()) or is_down(fetched.values()):
+            break
+        few = keys[start : start + abreast]
+        fetched |= _side_by_side(few, partial(_fetch, connection, stream, client), f"read {connection.name}", watched)
     outcomes: dict[str, Outcome] = {}
     pages = {key: page for key, page in fetched.items() if isinstance(page, Prepared)}
     if pages:
@@ -77,6 +79,38 @@ def read(
             probe("read.stored")
         probe("read.committed")
     return outcomes | {key: one for key, one in fetched.items() if not isinstance(one, Prepared)}
+
+
+def _side_by_side(
+    keys: Sequence[str], work: Callable[[str], T], name: str, watched: Callable[[], AbstractContextManager[None]]
+) -> dict[str, T]:
+    """Do some work for each of a few keys at once, and raise what it failed with where it did."""
+    done: dict[str, T] = {}
+    failed: list[BaseException] = []
+
+    def do(key: str) -> None:
+        try:
+            done[key] = work(key)
+        except BaseException as error:  # noqa: BLE001  # raised again by the thread that asked
+            failed.append(error)
+
+    def do_watched(key: str) -> None:
+        with watched():
+            do(key)
+
+    # A connector's code that stands still must not keep the process from ending.
+    others = [
+        threading.Thread(target=copy_context().run, args=(do_watched, key), name=name, daemon=True) for key in keys[1:]
+    ]
+    for other in others:
+        other.start()
+    # The thread that asked does its share, and all of it where one is read at a time.
+    do(keys[0])
+    for other in others:
+        other.join()
+    if failed:
+        raise failed[0]
+    return {key: done[key] for key in keys}
 
 
 def _fetch(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -356,6 +357,29 @@ def test_several_are_read_at_once_and_are_one_commit(store: Store, client: cx.Cl
     assert list(found) == keys
     assert all(isinstance(one, Pulled) and one.created == 1 for one in found.values())
     assert reached == ["read.fetched", "read.stored", "read.committed"]
+
+
+def test_what_stands_still_while_it_reads_keeps_no_process_from_ending_and_is_watched(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    asked: dict[str, threading.Thread] = {}
+    seen: set[threading.Thread] = set()
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        seen.add(threading.current_thread())
+        yield
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        asked[key] = threading.current_thread()
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    read(store, held, held.streams["tickets"], client, clock, ["1", "2", "3"], abreast=3, watched=watched)
+    assert asked["1"] is threading.current_thread()
+    assert asked["2"].daemon
+    assert asked["3"].daemon
+    assert seen == {asked["2"], asked["3"]}
 
 
 @pytest.mark.parametrize(

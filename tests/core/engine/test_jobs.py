@@ -148,3 +148,27 @@ def test_an_alarm_can_be_set_again_as_soon_as_it_rang(jobs: Embedded) -> None:
                 break
             threading.Event().wait(0.01)
         assert done == {"plan"}
+
+
+def test_of_alarms_that_are_set_at_once_the_one_that_stands_is_the_one_that_is_noted(
+    jobs: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one more that is asked for would be left out for the sake of one that does not stand."""
+    real = jobs._alarm.add_job
+    first = threading.Event()
+
+    def slow(*words: object, **named: object) -> None:
+        if not first.is_set():
+            first.set()
+            # Time for the other one to overtake it.
+            threading.Event().wait(0.2)
+        real(*words, **named)
+
+    monkeypatch.setattr(jobs._alarm, "add_job", slow)
+    hour = SystemClock().now() + timedelta(hours=1)
+    late = threading.Thread(target=jobs.later, args=("plan", hour + timedelta(hours=1)))
+    late.start()
+    assert first.wait(5)
+    jobs.later("plan", hour)
+    late.join()
+    assert jobs._alarm.get_job("plan").next_run_time == jobs._set["plan"]
