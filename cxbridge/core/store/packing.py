@@ -2,7 +2,7 @@
 
 What the records of a stream have in common stands in each of them once: with a dictionary they get several times smaller than by
 packing each for itself. It is learnt from the first few hundred and kept in the store, in the commit of the first row that needs
-it. It outlives those records: only words that many of them share go into it, so that nothing of a single person stays in it.
+it. It outlives those records: only words that many of them share go into it. A person who is in that many is still named there.
 
 Format of a packed value: a Zstandard frame (RFC 8878) that names its dictionary. JSON never begins like one.
 """

@@ -1,0 +1,170 @@
+"""Reading single entities that webhooks named: several at once, in one commit, and what is made of those that fail."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cxbridge.core import connector as cx
+from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine.pull import Pulled, pull
+from cxbridge.core.engine.reading import read
+from cxbridge.core.errors import PluginError, StoreError
+from cxbridge.core.http import open_client
+from cxbridge.core.http.tokens import MemoryTokens
+from cxbridge.core.ledger import Ref
+from cxbridge.core.store import Store, checkpoints, records
+from tests.core.engine.test_inbox import Fake, connection, nothing
+
+
+@pytest.fixture
+def store(sqlite_store: Store) -> Store:
+    return sqlite_store
+
+
+@pytest.fixture
+def client(clock: ManualClock) -> Iterator[cx.Client]:
+    with open_client(Fake().endpoint(), connection="desk", clock=clock, tokens=MemoryTokens()) as opened:
+        yield opened
+
+
+def test_one_entity_and_what_stands_beside_it_is_one_commit_and_moves_no_checkpoint(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    def one(_: cx.Client, key: str) -> cx.Page:
+        beside = {"comments": [cx.Comment(source_id="c", ticket=f"tickets/{key}", visibility="public", body_text="x")]}
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor="never", beside=beside)
+
+    reached: list[str] = []
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    pull(store, held, held.streams["tickets"], client, clock)
+    with store.read() as tx:
+        before = checkpoints.get(tx, "desk", "tickets")
+    found = read(store, held, held.streams["tickets"], client, clock, ["1"], probe=reached.append)["1"]
+    assert isinstance(found, Pulled)
+    assert (found.created, found.changed, found.pages) == (2, 2, 1)
+    assert reached == ["read.fetched", "read.stored", "read.committed"]
+    with store.read() as tx:
+        assert checkpoints.get(tx, "desk", "tickets") == before
+        assert records.get(tx, Ref("desk", "comments", "c")) is not None
+
+
+@pytest.mark.parametrize("error", [KeyError("a customer's word"), RecursionError(), ValueError("x")])
+def test_what_a_connector_raises_by_mistake_names_the_plugin_and_no_content(
+    store: Store, client: cx.Client, clock: ManualClock, error: Exception
+) -> None:
+    def broken(_: cx.Client, key: str) -> cx.Page:
+        raise error
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=broken))
+    told = read(store, held, held.streams["tickets"], client, clock, ["1"])["1"]
+    assert isinstance(told, PluginError)
+    assert "stream tickets of desk broke" in str(told)
+    assert told.__cause__ is error
+    assert "customer" not in str(told)
+
+
+def test_not_found_is_not_shown_and_a_stream_without_one_says_so(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    def missing(_: cx.Client, key: str) -> cx.Page:
+        raise cx.NotFound("gone")
+
+    held = connection(
+        cx.Stream("tickets", (cx.Ticket,), nothing, one=missing), cx.Stream("users", (cx.Contact,), nothing)
+    )
+    assert read(store, held, held.streams["tickets"], client, clock, ["1"]) == {"1": None}
+    with pytest.raises(PluginError, match="cannot read one"):
+        read(store, held, held.streams["users"], client, clock, ["1"])
+
+
+def test_several_are_read_at_once_and_are_one_commit(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    together = threading.Barrier(3, timeout=30)
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        # Goes on only when three are here.
+        together.wait()
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    reached: list[str] = []
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    keys = [str(number) for number in range(6)]
+    found = read(store, held, held.streams["tickets"], client, clock, keys, abreast=3, probe=reached.append)
+    assert list(found) == keys
+    assert all(isinstance(one, Pulled) and one.created == 1 for one in found.values())
+    assert reached == ["read.fetched", "read.stored", "read.committed"]
+
+
+def test_what_stands_still_while_it_reads_keeps_no_process_from_ending_and_is_watched(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    asked: dict[str, threading.Thread] = {}
+    seen: set[threading.Thread] = set()
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        seen.add(threading.current_thread())
+        yield
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        asked[key] = threading.current_thread()
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    read(store, held, held.streams["tickets"], client, clock, ["1", "2", "3"], abreast=3, watched=watched)
+    assert asked["1"] is threading.current_thread()
+    assert asked["2"].daemon
+    assert asked["3"].daemon
+    assert seen == {asked["2"], asked["3"]}
+
+
+@pytest.mark.parametrize(
+    ("errors", "asked"),
+    [
+        ([cx.Retryable("busy")], 5),
+        ([cx.Retryable("busy")] * 3, 3),
+        ([cx.RateLimited("come again")], 1),
+        ([cx.Unauthorized("who?")], 1),
+        ([cx.Rejected("no")] * 5, 5),
+    ],
+)
+def test_one_that_fails_keeps_no_others_waiting_but_a_vendor_that_is_down_is_not_asked_for_each(
+    store: Store, client: cx.Client, clock: ManualClock, errors: list[cx.VendorError], asked: int
+) -> None:
+    failing = iter(errors)
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        error = next(failing, None)
+        if error is not None:
+            raise error
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    found = read(store, held, held.streams["tickets"], client, clock, [str(number) for number in range(5)])
+    assert len(found) == asked
+    assert [one for one in found.values() if isinstance(one, Exception)] == errors[:asked]
+    with store.read() as tx:
+        assert len(records.scan(tx)) == asked - len(errors[:asked])
+
+
+def test_what_is_wrong_with_us_is_no_answer_about_an_entity(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    def one(_: cx.Client, key: str) -> cx.Page:
+        raise StoreError("somebody else's turn")
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    with pytest.raises(StoreError):
+        read(store, held, held.streams["tickets"], client, clock, ["1", "2"], abreast=2)
+
+
+def test_told_to_stop_no_more_are_asked_for(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    stop = threading.Event()
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        stop.set()
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    assert list(read(store, held, held.streams["tickets"], client, clock, ["1", "2"], stop=stop)) == ["1"]
