@@ -188,7 +188,7 @@ def test_a_worker_that_stood_still_while_another_took_over_writes_nothing_more(
         assert scene.accompany(first, Fate()) == boundary
         assert scene.goes_on(scene.begin()), "another one takes over"
         escalated_once(scene)
-        first.signalled(signal.SIGCONT)
+        scene.wakes(first)
         assert scene.goes_on(first)
         escalated_once(scene)
         assert scene.judged(Expected(), 0) == []

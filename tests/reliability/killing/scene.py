@@ -233,6 +233,14 @@ class Scene:
         self._ends(child)
         return True
 
+    def wakes(self, child: Child) -> None:
+        """Let a daemon that stood still go on.
+
+        It counts as one more start: a request that it had just made sure it may send is sent now, whoever has read on meanwhile.
+        """
+        child.signalled(signal.SIGCONT)
+        self.restarts += 1
+
     def _ends(self, child: Child) -> None:
         child.is_told({"end": True})
         assert child.ended() == 0, self.log(child)
