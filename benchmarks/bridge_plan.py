@@ -23,8 +23,8 @@ from pathlib import Path
 
 from cxbridge.core.canonical import Account, Agent, AnyEntity, Contact, StatusCategory, Ticket
 from cxbridge.core.config import load
+from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.engine.plan import Planned
 from cxbridge.core.engine.scope import Scopes, body_view
 from cxbridge.core.ledger import incoming
 from cxbridge.core.recipes.model import Recipe

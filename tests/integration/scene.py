@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 
 from cxbridge.core.config import load
+from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.connections import no_probe
-from cxbridge.core.engine.plan import Planned
 from cxbridge.core.errors import VendorError
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.store import outbox, runs

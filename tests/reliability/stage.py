@@ -7,7 +7,7 @@ and whatever ends the process is followed by a new start over the same file.
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.errors import VendorError
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.recipes.load import load_folder
-from cxbridge.core.store import outbox, runs, sqlite
+from cxbridge.core.store import Tx, outbox, runs, sqlite
 from cxbridge.sandbox import seed
 from cxbridge.sandbox.journal import Effect
 from tests.reliability.hooks import Crash, Hooks
@@ -279,15 +279,25 @@ class Stage:
                 self.bridge.pull(connection, stream)
                 work.pulled(connection, stream, rows)
                 continue
-            waiting = {key: work.waits_for(connection, stream, key) for key in work.due(connection, stream)}
-            outcomes = self.bridge.read(connection, stream, list(waiting))
-            failed = next((one for one in outcomes.values() if isinstance(one, Exception)), None)
-            if failed is not None:
-                raise failed
-            work.was_read(connection, stream, {key: waiting[key] for key, one in outcomes.items() if one is not None})
-            for key, one in outcomes.items():
-                if one is None:
-                    work.was_not_shown(connection, stream, key, waiting[key])
+            self._read(connection, stream)
+
+    def _read(self, connection: str, stream: str) -> None:
+        work = self.bridge.inbox
+        waiting = {key: work.waits_for(connection, stream, key) for key in work.due(connection, stream)}
+        marked: list[int] = []
+
+        def mark(tx: Tx, stored: Collection[str]) -> None:
+            marked.extend(work.mark(tx, [waiting[key] for key in stored]))
+
+        outcomes = self.bridge.read(connection, stream, list(waiting), on_stored=mark)
+        failed = next((one for one in outcomes.values() if isinstance(one, Exception)), None)
+        if failed is not None:
+            raise failed
+        read = {key: waiting[key] for key, one in outcomes.items() if one is not None}
+        work.was_read(connection, stream, read, marked)
+        for key, one in outcomes.items():
+            if one is None:
+                work.was_not_shown(connection, stream, key, waiting[key])
 
     def settle(self, most: int = 60) -> None:
         """Let a minute pass, then go on over all crashes until a whole cycle finds nothing more to do."""

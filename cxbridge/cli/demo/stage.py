@@ -23,9 +23,9 @@ from cxbridge.core.clock import Clock, SystemClock
 if TYPE_CHECKING:
     from cxbridge.console.receiver import Receiver
     from cxbridge.core.connector import Receipt
+    from cxbridge.core.engine.batch import Planned
     from cxbridge.core.engine.bridge import Bridge
     from cxbridge.core.engine.daemon import Daemon
-    from cxbridge.core.engine.plan import Planned
     from cxbridge.core.engine.pull import Pulled
     from cxbridge.core.ledger import Delivery
 

@@ -14,13 +14,14 @@ from typing import Self
 from cxbridge.core.clock import Clock, SystemClock
 from cxbridge.core.config import Configuration
 from cxbridge.core.connector import Identity
-from cxbridge.core.engine import reading
+from cxbridge.core.engine import identity, reading
+from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredTokens, no_probe, over_the_network
 from cxbridge.core.engine.identity import Identifier
 from cxbridge.core.engine.inbox import Work
 from cxbridge.core.engine.judging import Judge
 from cxbridge.core.engine.leasing import holding
-from cxbridge.core.engine.plan import Planned, Planner
+from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.pull import OnPage, Pulled, pull
 from cxbridge.core.engine.push import Pusher
 from cxbridge.core.engine.rematching import Rematcher
@@ -260,8 +261,11 @@ class Bridge:
         keys: Sequence[str],
         stop: threading.Event | None = None,
         abreast: int = 1,
+        on_stored: reading.OnStored | None = None,
     ) -> dict[str, reading.Outcome]:
         """Read entities that webhooks named, up to so many at once; gives what became of each that was come to.
+
+        `on_stored` is called with the keys of those that were read, at the end of the commit that stores them.
 
         Raises:
             Unauthorized: the vendor refused the credential. PluginError: the stream cannot read one.
@@ -278,6 +282,7 @@ class Bridge:
                 keys,
                 abreast=abreast,
                 stop=stop,
+                on_stored=on_stored,
                 # Each of them is watched as the job is: what it asks moves that job, and where it stands can be told.
                 watched=lambda: self.watchdog.over(f"read:{connection}/{stream}"),
                 probe=self.probe,
@@ -306,14 +311,19 @@ class Bridge:
     def plan(self, on_batch: Callable[[Planned], None] | None = None) -> Planned:
         """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come."""
         self.library.refresh()
-        self.identifier.run()
+        # A batch of planning begins with finding out who is who: only many are looked at in commits of their own before.
+        self.identifier.run(least=identity.BATCH)
         planned = self.planner.plan(self.library.recipes, on_batch)
+        if not planned.changes:
+            self.identifier.run()
         planned.add(self.rematcher.look_again(self.library.recipes))
         swept = self.sweeper.sweep(self.library.recipes)
         # A sweep looks at what the feed has shown already: counting it again would tell every subject twice.
         swept.considered, swept.stopped = 0, {}
         planned.add(swept)
-        planned.connections |= self.wake().connections
+        woken = self.wake()
+        planned.connections |= woken.connections
+        planned.wakes_at = woken.next_at
         return planned
 
     def wake(self) -> Woken:

@@ -1,18 +1,18 @@
 """The daemon: keeps pull, plan and push going by alarms and nudges, and ends in order; does none of the work itself."""
 
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from cxbridge.core import defects
+from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.jobs import Embedded, Jobs
-from cxbridge.core.engine.plan import Planned
 from cxbridge.core.engine.pull import Pulled
-from cxbridge.core.engine.reading import is_down
+from cxbridge.core.engine.reading import Outcome, is_down
 from cxbridge.core.engine.settle import Pushed
 from cxbridge.core.engine.workers import Workers
 from cxbridge.core.errors import (
@@ -32,6 +32,8 @@ _log = structlog.get_logger("cxbridge")
 # So many entities that webhooks named are read before what they brought is stored and planned.
 _TOGETHER = 20
 _SOON = timedelta(seconds=15)
+# How often, in seconds, the outbox is looked through for what nobody announced; planning comes by at least every five.
+_LOOK_EVERY = 1.0
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Daemon:
     stop: threading.Event = field(default_factory=threading.Event)
     _jobs: Jobs | None = None
     _broken: set[str] = field(default_factory=set)
+    # By the monotonic clock.
+    _looked_around: float = -_LOOK_EVERY
 
     def start(self) -> None:
         """Recover what was under way when the last process ended, then set everything going."""
@@ -218,30 +222,14 @@ class Daemon:
         """Read the entities of a stream that webhooks named."""
         with self.bridge.store.read() as tx:
             paused = connection in state.pauses(tx)
-        inbox, abreast = self.bridge.inbox, self.bridge.configuration.settings.daemon.abreast
+        inbox = self.bridge.inbox
         again = self.bridge.clock.now()
         due_now = [] if paused else inbox.due(connection, stream)
         for start in range(0, len(due_now), _TOGETHER):
             if stop.is_set():
                 return
-            keys = due_now[start : start + _TOGETHER]
-            waiting = {key: inbox.waits_for(connection, stream, key) for key in keys}
-            outcomes = self.bridge.read(connection, stream, keys, stop, abreast)
-            read: dict[str, Collection[int]] = {}
-            for key, outcome in outcomes.items():
-                if isinstance(outcome, Pulled) or self._refused(connection, stream, outcome):
-                    read[key] = waiting[key]
-                elif outcome is None:
-                    if inbox.was_not_shown(connection, stream, key, waiting[key]):
-                        _log.info("read.given_up", connection=connection, stream=stream, told="left to the next pull")
-                else:
-                    again = max(again, self._put_off(connection, stream, key, outcome))
-            if read:
-                inbox.was_read(connection, stream, read)
-            for outcome in outcomes.values():
-                if isinstance(outcome, Pulled):
-                    self.watcher.pulled(outcome)
-                    self._on_page(outcome)
+            outcomes, retry_at = self._read_few(connection, stream, due_now[start : start + _TOGETHER], stop)
+            again = max(again, retry_at)
             if is_down(outcomes.values()):
                 break
         due = inbox.next_due(connection, stream)
@@ -249,6 +237,36 @@ class Daemon:
             # What was not come to, since too much failed before it, waits as long.
             least = self.bridge.clock.now() + _SOON if paused else again
             self._later(f"read:{connection}/{stream}", max(due, least))
+
+    def _read_few(
+        self, connection: str, stream: str, keys: Sequence[str], stop: threading.Event
+    ) -> tuple[Mapping[str, Outcome], datetime]:
+        """Read a few entities together; gives what became of each, and when what failed is asked for again."""
+        inbox, again = self.bridge.inbox, self.bridge.clock.now()
+        waiting = {key: inbox.waits_for(connection, stream, key) for key in keys}
+        marked: list[int] = []
+
+        def mark(tx: Tx, stored: Collection[str]) -> None:
+            marked.extend(inbox.mark(tx, [waiting[key] for key in stored]))
+
+        abreast = self.bridge.configuration.settings.daemon.abreast
+        outcomes = self.bridge.read(connection, stream, keys, stop, abreast, mark)
+        read: dict[str, Collection[int]] = {}
+        for key, outcome in outcomes.items():
+            if isinstance(outcome, Pulled) or self._refused(connection, stream, outcome):
+                read[key] = waiting[key]
+            elif outcome is None:
+                if inbox.was_not_shown(connection, stream, key, waiting[key]):
+                    _log.info("read.given_up", connection=connection, stream=stream, told="left to the next pull")
+            else:
+                again = max(again, self._put_off(connection, stream, key, outcome))
+        if read:
+            inbox.was_read(connection, stream, read, marked)
+        for outcome in outcomes.values():
+            if isinstance(outcome, Pulled):
+                self.watcher.pulled(outcome)
+                self._on_page(outcome)
+        return outcomes, again
 
     def _refused(self, connection: str, stream: str, error: CxbridgeError | None) -> bool:
         """Whether asking for an entity again would give the same: what it is comes with the next pull, and is counted there."""
@@ -278,15 +296,24 @@ class Daemon:
         planned = self.bridge.plan(self._on_batch)
         self._on_batch(planned, final=True)
         self._tell_broken()
-        # What another process put back into the outbox (`cxbridge dead retry`) nudges nobody here.
-        with self.bridge.store.read() as tx:
-            for connection in outbox.connections_due(tx, self.bridge.clock.now()) & set(self.bridge.connections):
-                self.nudge(f"push:{connection}")
-        self._set_waking()
+        self._look_around()
+        if planned.wakes_at is not None:
+            self._later("wake", planned.wakes_at)
         due = self.bridge.sweeper.next_at(self.bridge.library.recipes)
         # Looked at every few seconds in any case, so that an edited recipe file is noticed.
         soon = self.bridge.clock.now() + timedelta(seconds=5)
         self._later("plan", min(due, soon) if due else soon)
+
+    def _look_around(self) -> None:
+        """Find what another process put back into the outbox (`cxbridge dead retry`), which nudges nobody here."""
+        now = self.bridge.clock.monotonic()
+        if now < self._looked_around + _LOOK_EVERY:
+            # Planning follows every webhook, and what waits here waits for nobody who counts in milliseconds.
+            return
+        self._looked_around = now
+        with self.bridge.store.read() as tx:
+            for connection in outbox.connections_due(tx, self.bridge.clock.now()) & set(self.bridge.connections):
+                self.nudge(f"push:{connection}")
 
     def _wake(self) -> None:
         """Move on the runs whose time has come, once what people answered meanwhile is known."""
@@ -318,9 +345,6 @@ class Daemon:
             if other != connection:
                 self.nudge(f"push:{other}")
         if pushed.confirmed:
-            with self.bridge.store.read() as tx:
-                for other in outbox.connections_due(tx, self.bridge.clock.now()):
-                    self.nudge(f"push:{other}")
             # A run that went on may have come to a step at which it waits.
             self._set_waking()
         if pushed.next_at is not None:

@@ -78,13 +78,13 @@ class Identifier:
         )
         self._made = hashlib.blake2b(told, digest_size=16).digest()
 
-    def run(self) -> Identified:
-        """Look at all that changed, commit by commit."""
+    def run(self, least: int = 1) -> Identified:
+        """Look at all that changed, commit by commit; fewer changes than `least` (up to `BATCH`) are left for another time."""
         total = Identified()
         while True:
             with self.store.read() as tx:
                 # Most of the time there is nothing: found out without waiting for the writer.
-                if not self._anything(tx):
+                if self._waiting(tx, least) < least:
                     return total
             with self.store.write() as tx:
                 one = self._batch(tx)
@@ -123,12 +123,15 @@ class Identifier:
             planning.set_position(tx, POSITION, last)
         return result
 
-    def _anything(self, tx: Tx) -> bool:
+    def _waiting(self, tx: Tx, most: int) -> int:
+        """Count the people and companies that are to be looked at, up to `most`, which stands for "anew" and "far behind" too."""
         if state.meta_get(tx, POSITION) != self._made:
-            return changes.last_seq(tx) > 0
+            return most if changes.last_seq(tx) > 0 else 0
         position = planning.position(tx, POSITION) or 0
-        refs, last = identity.touched(tx, position, 1)
-        return bool(refs) or last - position >= _LAG
+        refs, last = identity.touched(tx, position, most)
+        # One that changed several times counts once, and so that there are more is not told by the number alone.
+        further = bool(refs) and last < changes.last_seq(tx)
+        return most if further or last - position >= _LAG else len(refs)
 
     # -- one batch -------------------------------------------------------------------------------------------------
 

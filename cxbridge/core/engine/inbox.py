@@ -5,7 +5,8 @@ next one does it again, which is free. What is under way is remembered here alon
 """
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,8 @@ _log = structlog.get_logger("cxbridge")
 
 # How long to wait, in seconds, before a vendor is asked again for an entity that it announced and does not show yet.
 PAUSES = (1, 2, 4, 8, 15, 30)
+# So many deliveries are taken up at once.
+_AT_ONCE = 500
 # How a stored delivery with an answer in it reads.
 _PRESSED = '"pressed":[{'
 # Webhooks come by the dozen; pulls of one stream that they cause keep this distance.
@@ -87,9 +90,7 @@ class Work:
         answered = 0
         while True:
             with self.store.read() as tx:
-                rows = inbox.waiting(tx, self._taken.get(connection, 0), connection=connection)
-            if not rows:
-                return Taken(frozenset(jobs), answered)
+                rows = inbox.waiting(tx, self._taken.get(connection, 0), _AT_ONCE, connection=connection)
             empty = []
             for row in rows:
                 asked = _read(row.announced)
@@ -101,9 +102,11 @@ class Work:
                 if not found:
                     empty.append(row.id)
                 jobs |= found
-            self._taken[connection] = rows[-1].id
-            if empty:
-                self._done(empty)
+            if rows:
+                self._taken[connection] = rows[-1].id
+            self._done(empty)
+            if len(rows) < _AT_ONCE:
+                return Taken(frozenset(jobs), answered)
 
     def hear(self) -> int:
         """Hand on what people answered in any connection, whoever takes up the rest of what came in; gives how much it was."""
@@ -184,8 +187,25 @@ class Work:
             held = self._streams[connection, stream].entities.get(key)
             return frozenset(held.rows) if held else frozenset()
 
-    def was_read(self, connection: str, stream: str, read: Mapping[str, Collection[int]]) -> None:
-        """Note that entities were read, and the rows that waited for each; others may have come meanwhile."""
+    def mark(self, tx: Tx, read: Iterable[Collection[int]]) -> list[int]:
+        """Be done, in the commit that stores what was read, with the rows that wait for nothing else; gives which.
+
+        `read` are the rows that waited for each of the entities. Nothing is forgotten before `was_read` is told.
+        """
+        named = Counter(row for rows in read for row in rows)
+        with self._lock:
+            over = [row for row, times in named.items() if self._left.get(row) == times]
+        if over:
+            inbox.done(tx, over, self.clock.now())
+        return over
+
+    def was_read(
+        self, connection: str, stream: str, read: Mapping[str, Collection[int]], marked: Collection[int] = ()
+    ) -> None:
+        """Note that entities were read, and the rows that waited for each; others may have come meanwhile.
+
+        `marked` are the rows that `mark` was done with.
+        """
         over: list[int] = []
         with self._lock:
             entities = self._streams[connection, stream].entities
@@ -197,7 +217,7 @@ class Work:
                     if not held.rows:
                         del entities[key]
                 over += self._over(rows)
-        self._done(over)
+        self._done([row for row in over if row not in marked])
 
     def was_not_shown(self, connection: str, stream: str, key: str, rows: Collection[int]) -> bool:
         """Note that the vendor does not show an entity: asked again after a growing pause, then left to the next pull.

@@ -11,22 +11,20 @@ _RUNS, _BYTES = 200, 16_000_000
 
 @dataclass(slots=True)
 class Pace:
-    """How many changes the next batch reads: `size`, and `least` where it begins; `full` says that the last one came back full."""
+    """How many changes the next batch reads: `size`, and `least` where it begins."""
 
     least: int
     size: int = field(init=False)
-    full: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
         """Begin anew."""
-        self.size, self.full = self.least, False
+        self.size = self.least
 
     def after(self, read: int, runs: int, weight: int) -> None:
         """Go on from a batch of `read` changes, with `weight` bytes of what was before them, that came to so many runs."""
-        self.full = read >= self.size
-        if self.full:
+        if read >= self.size:
             room = min(_MOST, _RUNS * read // max(1, runs), _BYTES * read // max(1, weight))
             self.size = max(self.least, min(2 * self.size, room))

@@ -7,13 +7,13 @@ change log; recipes at the same position share the reading, so one that is new o
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import msgspec
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine import failing, guard, joining, reaching, restoring
 from cxbridge.core.engine.advancing import Advance, started
+from cxbridge.core.engine.batch import Batch, Planned
 from cxbridge.core.engine.connections import Probe, no_probe
 from cxbridge.core.engine.following import FAULTS, follow_runs
 from cxbridge.core.engine.index import CUT, MAX_HOPS, Indexes, Showing
@@ -23,7 +23,7 @@ from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.engine.subjects import Subject, fires, is_news, subjects
 from cxbridge.core.engine.syncing import sync_runs
 from cxbridge.core.errors import GuardError
-from cxbridge.core.ledger import Ref, Run
+from cxbridge.core.ledger import Run
 from cxbridge.core.recipes.decide import in_canary, judge
 from cxbridge.core.recipes.expressions import ExpressionError, Unmapped
 from cxbridge.core.recipes.model import Follow, Recipe, Trigger
@@ -31,79 +31,6 @@ from cxbridge.core.store import Store, Tx, audit, changes, outbox, planning, run
 
 # How many changes a batch begins with.
 BATCH = 500
-
-
-@dataclass(slots=True)
-class Planned:
-    """What one batch came to. `more` says whether changes are left; `runs` are those started, `stopped` counts by condition."""
-
-    changes: int = 0
-    considered: int = 0
-    matched: int = 0
-    started: int = 0
-    echoes: int = 0
-    held: int = 0
-    deliveries: int = 0
-    more: bool = False
-    stopped: dict[str, int] = field(default_factory=dict)
-    runs: list[Run] = field(default_factory=list)
-    connections: set[str] = field(default_factory=set)
-
-    def add(self, other: "Planned") -> None:
-        """Sum up; `more` is the newer one's."""
-        for name in ("changes", "considered", "matched", "started", "echoes", "held", "deliveries"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name, count in other.stopped.items():
-            self.stopped[name] = self.stopped.get(name, 0) + count
-        self.runs += other.runs
-        self.connections |= other.connections
-        self.more = other.more
-
-
-@dataclass(slots=True)
-class Batch:
-    """One commit under way: its transaction, what was read in it, what came of it, and what is to be counted at its end."""
-
-    tx: Tx
-    scopes: Scopes
-    result: Planned = field(default_factory=Planned)
-    # Whether what is met now may have been met before, in a time that a restored store knows nothing of.
-    lost: bool = False
-    # The number of the subject that is met.
-    turn: int = 0
-    # By recipe and what: how often, and in which turn and with which record last.
-    _tallies: dict[tuple[str, str], tuple[int, int, Ref]] = field(default_factory=dict)
-
-    @property
-    def now(self) -> datetime:
-        """The time of the commit."""
-        return self.scopes.now
-
-    def tally(self, recipe: Recipe, what: str, ref: Ref) -> None:
-        """Count something that is not worth a row of its own."""
-        self._count(recipe.id, what, 1, self.turn, ref)
-
-    def count(self, showing: Showing) -> None:
-        """Count what came of the changes for the recipes that they were not shown to."""
-        stopped = self.result.stopped
-        for recipe, what, condition, count, turn, ref in showing.stops():
-            self._count(recipe.id, what, count, turn, ref)
-            if condition:
-                self.result.considered += count
-                stopped[condition] = stopped.get(condition, 0) + count
-
-    def _count(self, recipe: str, what: str, count: int, turn: int, ref: Ref) -> None:
-        known = self._tallies.get((recipe, what))
-        if known is not None:
-            count += known[0]
-            if known[1] > turn:
-                _, turn, ref = known
-        self._tallies[recipe, what] = (count, turn, ref)
-
-    def write_tallies(self) -> None:
-        """Write the counts."""
-        rows = ((recipe, what, count, ref) for (recipe, what), (count, _, ref) in self._tallies.items())
-        planning.tally_all(self.tx, rows, at=self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +49,29 @@ class Planner:
     pace: Pace = field(default_factory=lambda: Pace(BATCH))
 
     def plan(self, recipes: Sequence[Recipe], on_batch: Callable[[Planned], None] | None = None) -> Planned:
-        """Plan batch after batch until no change is left; a recipe that passes a limit is paused, the others go on."""
+        """Plan batch after batch until no change is left; a recipe that passes a limit is paused, the others go on.
+
+        What is stored while the last batch is under way may be left for the next call.
+        """
         total = Planned()
         with self.lock:
             self.pace.begin()
-            restoring.note_caught_up(self.store, self.stepper.connections)
-            while True:
+            with self.store.read() as tx:
+                news = restoring.is_news(tx, self.stepper.connections)
+                # Most of the time there is nothing: found out without waiting for the writer.
+                _, start = self._group(tx, recipes)
+                waiting = start is not None and bool(changes.after(tx, start, 1))
+            if news:
+                restoring.note_caught_up(self.store, self.stepper.connections)
+            while waiting:
                 one = self._batch(recipes)
                 total.add(one)
                 if on_batch and (one.changes or one.started):
                     on_batch(one)
-                if not one.more:
-                    return total
+                waiting = one.more
+        return total
 
     def _batch(self, recipes: Sequence[Recipe]) -> Planned:
-        if not self.pace.full:
-            with self.store.read() as tx:
-                # Most of the time there is nothing: found out without waiting for the writer.
-                _, start = self._group(tx, recipes)
-                if start is None or not changes.after(tx, start, 1):
-                    return Planned()
         try:
             with self.store.write() as tx:
                 result = self._plan_batch(tx, recipes)
@@ -170,12 +100,14 @@ class Planner:
             return Planned()
         read, weight = len(found), sum(len(one.before) for one in found if one.before is not None)
         self.identify(tx)
-        # Those further on join when this group has caught up with them.
-        ahead = min((seq for seq in positions.values() if seq != start), default=found[-1].seq)
+        # Those further on join when this group has caught up with them, and then all may have more to meet.
+        ahead = min((seq for seq in positions.values() if seq != start), default=None)
+        more = ahead is not None or read >= self.pace.size
+        ahead = found[-1].seq if ahead is None else ahead
         found = [one for one in found if one.seq <= ahead]
         group = [one for one in recipes if positions.get(one.id) == start]
         index = self.indexes.of(group)
-        batch = Batch(tx, Scopes(tx, self.clock.now()), Planned(changes=len(found), more=True))
+        batch = Batch(tx, Scopes(tx, self.clock.now()), Planned(changes=len(found), more=more))
         batch.scopes.look_ahead(one.ref for one in found if index.watches(one.ref.connection, one.kind))
         showing = Showing(index, batch.scopes)
         for subject in subjects(tx, found, index.watches):

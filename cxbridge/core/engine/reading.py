@@ -5,7 +5,7 @@ commit.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -26,7 +26,7 @@ from cxbridge.core.errors import (
     VendorError,
     Withheld,
 )
-from cxbridge.core.store import Store
+from cxbridge.core.store import Store, Tx
 
 T = TypeVar("T")
 
@@ -34,6 +34,8 @@ T = TypeVar("T")
 ENOUGH = 3
 # What became of one: None where the vendor does not show it (yet), or what reading it failed with.
 Outcome = Pulled | VendorError | PluginError | None
+# What belongs in the commit that stores entities; it is given their keys.
+OnStored = Callable[[Tx, Collection[str]], None]
 
 
 def read(
@@ -46,6 +48,7 @@ def read(
     *,
     abreast: int = 1,
     stop: threading.Event | None = None,
+    on_stored: OnStored | None = None,
     watched: Callable[[], AbstractContextManager[None]] = nullcontext,
     probe: Probe = no_probe,
 ) -> dict[str, Outcome]:
@@ -76,6 +79,8 @@ def read(
             for key, page in pages.items():
                 nothing = Pulled(connection.name, stream.name)
                 outcomes[key] = store_page(tx, connection, stream, page, clock.now(), nothing, judged=False)
+            if on_stored is not None:
+                on_stored(tx, pages.keys())
             probe("read.stored")
         probe("read.committed")
     return outcomes | {key: one for key, one in fetched.items() if not isinstance(one, Prepared)}

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine import guard
+from cxbridge.core.engine.batch import Batch, Planned
 from cxbridge.core.engine.identity_views import WAITS_FOR, Counterparts, Unmatched
-from cxbridge.core.engine.plan import Batch, Planned, Planner
+from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.ledger import Ref, Run
 from cxbridge.core.recipes.model import Recipe

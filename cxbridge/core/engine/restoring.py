@@ -78,18 +78,19 @@ def looked_for_first(scopes: Scopes, run: Run, delivery: Delivery, action: Actio
     return msgspec.structs.replace(delivery, state="unknown", error=restored.TOLD, error_code=restored.CODE)
 
 
+def is_news(tx: Tx, connections: Mapping[str, Connection]) -> bool:
+    """Whether a connection has caught up since a restore and nobody has noted it yet: hardly ever."""
+    mark = restored.read(tx)
+    if mark is None or set(connections) <= set(mark.caught_up):
+        return False
+    before = mark
+    for name in connections:
+        mark = restored.catch_up(tx, mark, name, _streams(connections, name))
+    return mark != before
+
+
 def note_caught_up(store: Store, connections: Mapping[str, Connection]) -> None:
     """Note which connections are caught up since a restore, as soon as they are: what is met after that is nothing lost."""
-    with store.read() as tx:
-        mark = restored.read(tx)
-        if mark is None or set(connections) <= set(mark.caught_up):
-            return
-        before = mark
-        for name in connections:
-            mark = restored.catch_up(tx, mark, name, _streams(connections, name))
-        if mark == before:
-            # Nearly always: found out without waiting for the writer.
-            return
     with store.write() as tx:
         now = restored.read(tx)
         for name in connections if now is not None else ():

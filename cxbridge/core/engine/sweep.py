@@ -9,7 +9,8 @@ from cronsim import CronSim
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine import guard, restoring
-from cxbridge.core.engine.plan import Batch, Planned, Planner
+from cxbridge.core.engine.batch import Batch, Planned
+from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.scope import Scopes, body_view
 from cxbridge.core.engine.subjects import Subject
 from cxbridge.core.errors import GuardError

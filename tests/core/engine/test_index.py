@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.connector import AnyEntity, Comment, Secret, Ticket
 from cxbridge.core.engine import plan
+from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.index import Index, Indexes, Stop
 from cxbridge.core.engine.pace import Pace
-from cxbridge.core.engine.plan import Planned, Planner
+from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.engine.subjects import Subject

@@ -16,9 +16,10 @@ import msgspec
 from cxbridge.console.intake import Intake
 from cxbridge.core.connector import Call
 from cxbridge.core.engine import approvals, plan, pull, push, subjects
+from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.leasing import Holder
-from cxbridge.core.engine.plan import Planned, Planner
+from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.push import Pusher
 from cxbridge.core.engine.settle import Settler
 from cxbridge.core.http.reply import Reply
