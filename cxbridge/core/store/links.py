@@ -1,23 +1,26 @@
 """Which record here is which record there; a link is never deleted, it changes its state."""
 
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 
 from cxbridge.core.ledger import Link, Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.statements import chunks, insert, row_of
-from cxbridge.core.store.tx import Tx
+from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.statements import AnyInsert, chunks, insert, row_of
+from cxbridge.core.store.tx import Dialect, Tx
 
 _links = schema.links.c
 _active = schema.among(_links.state, ("active",))
 _whole = sa.select(schema.links)
 
 
-def _sides(*which: sa.ColumnElement[bool]) -> tuple[sa.Select[Any], ...]:
+def _sides(*which: sa.ColumnElement[bool]) -> tuple[Prepared, ...]:
     # One walk along an index per side; an OR over both would be left to the database's mood.
-    return tuple(_whole.where(*which, column == sa.bindparam("ref")) for column in (_links.left, _links.right))
+    return tuple(
+        Prepared(_whole.where(*which, column == sa.bindparam("ref"))) for column in (_links.left, _links.right)
+    )
 
 
 # By whether a relation is named, and whether links that hold no more are left out.
@@ -30,17 +33,22 @@ _of = {
 }
 
 
-def ensure(tx: Tx, link: Link) -> bool:
-    """Make a link active; True when it is new or was broken or removed before."""
-    statement = insert(tx.dialect, schema.links)
+def _ensuring(dialect: Dialect) -> AnyInsert:
+    statement = insert(dialect, schema.links)
     new = statement.excluded
-    statement = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["left", "right", "relation"],
         set_={"made_by": new.made_by, "made_at": new.made_at, "state": new.state},
         where=~_active,
     )
-    made = tx.connection.execute(statement, {**row_of(link), "state": "active"})
-    return made.rowcount > 0
+
+
+_ensure = Prepared(_ensuring, columns=Link.__struct_fields__)
+
+
+def ensure(tx: Tx, link: Link) -> bool:
+    """Make a link active; True when it is new or was broken or removed before."""
+    return _ensure.run(tx.connection, {**row_of(link), "state": "active"}) > 0
 
 
 def mark(tx: Tx, link: Link, state: Literal["broken", "removed"]) -> bool:
@@ -57,9 +65,7 @@ def of(tx: Tx, ref: Ref, relation: str | None = None, *, active_only: bool = Tru
     """Find the links of a record, on whichever side it stands, oldest first."""
     asked = {"ref": ref} if relation is None else {"ref": ref, "relation": relation}
     found = [
-        Link(**row)
-        for side in _of[relation is not None, active_only]
-        for row in tx.connection.execute(side, asked).mappings()
+        link for side in _of[relation is not None, active_only] for link in side.structs(tx.connection, Link, asked)
     ]
     unique = {(link.left, link.right, link.relation): link for link in found}
     return sorted(unique.values(), key=lambda link: (link.made_at, link.left, link.right))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, DeliveryState, Ref
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import row_of, take_numbers
 from cxbridge.core.store.tx import Tx
 
@@ -15,27 +16,34 @@ _deliveries = schema.deliveries.c
 _fields = [_deliveries[name] for name in Delivery.__struct_fields__]
 _whole = sa.select(*_fields)
 # Statements are built once: putting one together costs more than SQLite takes to answer it.
-_one = _whole.where(_deliveries.id == sa.bindparam("delivery"))
+_add = Prepared(sa.insert(schema.deliveries), columns=("seq", *Delivery.__struct_fields__))
+_one = Prepared(_whole.where(_deliveries.id == sa.bindparam("delivery")))
 # What is settled when a delivery is planned is never written again, nor are the indexes on it.
 _MOVES = ("state", "attempts", "looked", "not_before", "sent_at", "settled_at", "error", "error_code")
-_update = (
+_update = Prepared(
     sa.update(schema.deliveries)
     .where(_deliveries.id == sa.bindparam("delivery"))
     .values({name: sa.bindparam(name) for name in _MOVES})
 )
-_claim = (
+_claim = Prepared(
     sa.update(schema.deliveries)
     .where(_deliveries.id == sa.bindparam("delivery"), _deliveries.state == sa.bindparam("stands"))
     .values({name: sa.bindparam(name) for name in ("state", "attempts", "sent_at")})
-    .execution_options(preserve_rowcount=True)
 )
-_of_run = _whole.where(_deliveries.run == sa.bindparam("run")).order_by(_deliveries.seq)
-_by_marker = _whole.where(
-    _deliveries.connection == sa.bindparam("connection"), _deliveries.marker == sa.bindparam("marker")
-).order_by(_deliveries.seq)
-_sent_since = sa.select(sa.func.count()).where(
-    _deliveries.recipe == sa.bindparam("recipe"), _deliveries.sent_at >= sa.bindparam("since")
+_of_run = Prepared(_whole.where(_deliveries.run == sa.bindparam("run")).order_by(_deliveries.seq))
+_by_marker = Prepared(
+    _whole.where(
+        _deliveries.connection == sa.bindparam("connection"), _deliveries.marker == sa.bindparam("marker")
+    ).order_by(_deliveries.seq)
 )
+_sent_since = Prepared(
+    sa.select(sa.func.count()).where(
+        _deliveries.recipe == sa.bindparam("recipe"), _deliveries.sent_at >= sa.bindparam("since")
+    )
+)
+_in_state = _whole.where(_deliveries.state == sa.bindparam("state")).order_by(_deliveries.seq)
+_interrupted = Prepared(_in_state)
+_interrupted_at = Prepared(_in_state.where(_deliveries.connection == sa.bindparam("connection")))
 _older = schema.deliveries.alias("older")
 
 # States in which the pusher can do something about a delivery.
@@ -56,21 +64,22 @@ _head = sa.and_(
 )
 
 
-def _due_by(head: sa.ColumnElement[bool]) -> sa.Select[Any]:
+def _due_by(head: sa.ColumnElement[bool]) -> Prepared:
     here = _deliveries.connection == sa.bindparam("connection")
     ready = _whole.where(here, head, _deliveries.not_before <= sa.bindparam("now"))
-    return ready.order_by(_deliveries.seq).limit(sa.bindparam("limit"))
+    return Prepared(ready.order_by(_deliveries.seq).limit(sa.bindparam("limit")))
 
 
-def _next_due_by(head: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    return sa.select(sa.func.min(_deliveries.not_before)).where(
-        _deliveries.connection == sa.bindparam("connection"), head
-    )
+def _next_due_by(head: sa.ColumnElement[bool]) -> Prepared:
+    here = _deliveries.connection == sa.bindparam("connection")
+    return Prepared(sa.select(sa.func.min(_deliveries.not_before)).where(here, head))
 
 
 _due, _next_due = _due_by(_head), _next_due_by(_head)
-_next_name = sa.select(sa.func.min(_deliveries.connection)).where(
-    _deliveries.state == sa.bindparam("state"), _deliveries.connection > sa.bindparam("last")
+_next_name = Prepared(
+    sa.select(sa.func.min(_deliveries.connection)).where(
+        _deliveries.state == sa.bindparam("state"), _deliveries.connection > sa.bindparam("last")
+    )
 )
 
 
@@ -79,7 +88,7 @@ def add(tx: Tx, deliveries: Sequence[Delivery]) -> None:
     if deliveries:
         first = take_numbers(tx, "delivery", len(deliveries))
         rows = [{**row_of(delivery), "seq": seq} for seq, delivery in enumerate(deliveries, first)]
-        tx.connection.execute(sa.insert(schema.deliveries), rows)
+        _add.run_all(tx.connection, rows)
 
 
 def update(tx: Tx, delivery: Delivery) -> None:
@@ -88,26 +97,26 @@ def update(tx: Tx, delivery: Delivery) -> None:
     Raises:
         LookupError: no delivery of this id is stored.
     """
-    if not tx.connection.execute(_update, _moved(delivery)).rowcount:
+    if not _update.run(tx.connection, _moved(delivery)):
         raise LookupError(f"delivery {delivery.id} is not stored")
 
 
 def update_all(tx: Tx, deliveries: Sequence[Delivery]) -> None:
     """Write how many stored deliveries stand now, as `update` does with one."""
     if deliveries:
-        tx.connection.execute(_update, [_moved(delivery) for delivery in deliveries])
+        _update.run_all(tx.connection, [_moved(delivery) for delivery in deliveries])
 
 
 def claim(tx: Tx, sent: Delivery, stands: DeliveryState) -> bool:
     """Mark a delivery as sent; False, and nothing written, where it no longer stands as it was read: in that state."""
     row: dict[str, Any] = {"delivery": sent.id, "stands": stands}
     row |= {"state": sent.state, "attempts": sent.attempts, "sent_at": sent.sent_at}
-    return tx.connection.execute(_claim, row).rowcount > 0
+    return _claim.run(tx.connection, row) > 0
 
 
 def get(tx: Tx, delivery_id: str) -> Delivery | None:
     """Read one delivery."""
-    return next(iter(_read(tx.connection.execute(_one, {"delivery": delivery_id}))), None)
+    return next(iter(_one.structs(tx.connection, Delivery, {"delivery": delivery_id})), None)
 
 
 def due(tx: Tx, connection: str, now: datetime, limit: int) -> list[Delivery]:
@@ -115,12 +124,12 @@ def due(tx: Tx, connection: str, now: datetime, limit: int) -> list[Delivery]:
 
     At most one per order key, the oldest that is open: one that is held, sent or not due keeps all behind it waiting.
     """
-    return _read(tx.connection.execute(_due, {"connection": connection, "now": now, "limit": limit}))
+    return _due.structs(tx.connection, Delivery, {"connection": connection, "now": now, "limit": limit})
 
 
 def next_due(tx: Tx, connection: str) -> datetime | None:
     """Give the earliest `not_before` of what `due` gives now or later without another change."""
-    found: datetime | None = tx.connection.scalar(_next_due, {"connection": connection})
+    found: datetime | None = _next_due.scalar(tx.connection, {"connection": connection})
     return found
 
 
@@ -130,17 +139,16 @@ def connections_due(tx: Tx, now: datetime) -> set[str]:
     names = set()
     for state in _SENDABLE:
         name = ""
-        while name := tx.connection.scalar(_next_name, {"state": state, "last": name}) or "":
+        while name := _next_name.scalar(tx.connection, {"state": state, "last": name}) or "":
             names.add(name)
     return {name for name in names if due(tx, name, now, 1)}
 
 
 def interrupted(tx: Tx, connection: str | None = None) -> list[Delivery]:
     """Read the deliveries in state `sent`, oldest first: after a crash nobody waits for their answers any more."""
-    query = _whole.where(_deliveries.state == "sent").order_by(_deliveries.seq)
-    if connection is not None:
-        query = query.where(_deliveries.connection == connection)
-    return _read(tx.connection.execute(query))
+    if connection is None:
+        return _interrupted.structs(tx.connection, Delivery, {"state": "sent"})
+    return _interrupted_at.structs(tx.connection, Delivery, {"state": "sent", "connection": connection})
 
 
 def under_way(tx: Tx, target: Ref) -> list[Delivery]:
@@ -152,12 +160,12 @@ def under_way(tx: Tx, target: Ref) -> list[Delivery]:
 
 def of_run(tx: Tx, run: str) -> list[Delivery]:
     """Read a run's deliveries in their order."""
-    return _read(tx.connection.execute(_of_run, {"run": run}))
+    return _of_run.structs(tx.connection, Delivery, {"run": run})
 
 
 def by_marker(tx: Tx, connection: str, marker: str) -> list[Delivery]:
     """Find the deliveries that planted a marker, oldest first."""
-    return _read(tx.connection.execute(_by_marker, {"connection": connection, "marker": marker}))
+    return _by_marker.structs(tx.connection, Delivery, {"connection": connection, "marker": marker})
 
 
 def find(
@@ -178,7 +186,7 @@ def find(
 
 def sent_since(tx: Tx, recipe: str, since: datetime) -> int:
     """Count a recipe's deliveries that were last sent at or after `since`."""
-    return tx.connection.scalar(_sent_since, {"recipe": recipe, "since": since}) or 0
+    return int(_sent_since.scalar(tx.connection, {"recipe": recipe, "since": since}) or 0)
 
 
 def counts(tx: Tx) -> dict[tuple[str, DeliveryState], int]:

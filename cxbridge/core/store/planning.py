@@ -2,21 +2,22 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from functools import lru_cache
 
 import msgspec
 import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import AnyInsert, ignoring, insert, replacing
 from cxbridge.core.store.tx import Dialect, Tx
 
 _positions = schema.positions.c
 _fires = schema.fires.c
 _tallies = schema.tallies.c
-_position = sa.select(_positions.seq).where(_positions.name == sa.bindparam("which"))
-_all_positions = sa.select(_positions.name, _positions.seq)
+_position = Prepared(sa.select(_positions.seq).where(_positions.name == sa.bindparam("which")))
+_all_positions = Prepared(sa.select(_positions.name, _positions.seq))
+_move = Prepared(lambda dialect: replacing(dialect, schema.positions, "name"), columns=("name", "seq"))
 _last_fire = sa.select(sa.func.max(_fires.due_at)).where(_fires.schedule == sa.bindparam("which"))
 
 
@@ -30,27 +31,26 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 def position(tx: Tx, name: str) -> int | None:
     """Read how far the planner of that name has come in the change log."""
-    found: int | None = tx.connection.scalar(_position, {"which": name})
+    found: int | None = _position.scalar(tx.connection, {"which": name})
     return found
 
 
 def positions(tx: Tx, names: Collection[str]) -> dict[str, int]:
     """Read how far several planners have come; one that never came anywhere is left out."""
     # There are hardly more rows than recipes, and to name a thousand of them in a statement costs more than to read them.
-    known: dict[str, int] = dict(tx.connection.execute(_all_positions).all())
+    known: dict[str, int] = dict(_all_positions.rows(tx.connection))
     return {name: known[name] for name in names if name in known}
 
 
 def set_position(tx: Tx, name: str, seq: int) -> None:
     """Move a planner's position; belongs in the commit of what it decided."""
-    tx.connection.execute(replacing(tx.dialect, schema.positions, "name"), {"name": name, "seq": seq})
+    _move.run(tx.connection, {"name": name, "seq": seq})
 
 
 def set_positions(tx: Tx, names: Collection[str], seq: int) -> None:
     """Move several planners to the same position, as `set_position` does with one."""
     if names:
-        rows = [{"name": name, "seq": seq} for name in names]
-        tx.connection.execute(replacing(tx.dialect, schema.positions, "name"), rows)
+        _move.run_all(tx.connection, [{"name": name, "seq": seq} for name in names])
 
 
 def fire(tx: Tx, schedule: str, due_at: datetime, now: datetime) -> bool:
@@ -76,16 +76,18 @@ def tally_all(tx: Tx, counted: Iterable[tuple[str, str, int, Ref | None]], *, at
     """Count many things at once, as `tally` does with one: each has recipe, what, how often, and the last record."""
     rows = [{"recipe": recipe, "what": what, "n": n, "at": at, "ref": ref} for recipe, what, n, ref in counted]
     if rows:
-        tx.connection.execute(_tally(tx.dialect), rows)
+        _count.run_all(tx.connection, rows)
 
 
-@lru_cache(maxsize=2)
-def _tally(dialect: Dialect) -> AnyInsert:
+def _counting(dialect: Dialect) -> AnyInsert:
     statement = insert(dialect, schema.tallies)
     new = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=["recipe", "what"], set_={"n": _tallies.n + new.n, "at": new.at, "ref": new.ref}
     )
+
+
+_count = Prepared(_counting, columns=("recipe", "what", "n", "at", "ref"))
 
 
 def tallies(tx: Tx, recipe: str) -> dict[str, Tally]:

@@ -7,14 +7,15 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref, StoredReceipt
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import chunks, row_of
 from cxbridge.core.store.tx import Tx
 
 _receipts = schema.receipts.c
 _fields = [_receipts[name] for name in StoredReceipt.__struct_fields__]
 _whole = sa.select(*_fields)
-_insert = sa.insert(schema.receipts)
-_of_delivery = _whole.where(_receipts.delivery == sa.bindparam("delivery")).order_by(_receipts.id)
+_insert = Prepared(sa.insert(schema.receipts), columns=StoredReceipt.__struct_fields__)
+_of_delivery = Prepared(_whole.where(_receipts.delivery == sa.bindparam("delivery")).order_by(_receipts.id))
 _place = sa.func.row_number().over(partition_by=_receipts.ref, order_by=_receipts.id.desc()).label("place")
 _ranked = sa.select(_receipts.id, _place).where(_receipts.ref.in_(sa.bindparam("refs", expanding=True))).subquery()
 _of_many = (
@@ -32,7 +33,7 @@ _mark = sa.update(schema.receipts).where(
 def add(tx: Tx, receipts: Sequence[StoredReceipt]) -> None:
     """Keep what the vendor answered; belongs in the commit that settles the delivery."""
     if receipts:
-        tx.connection.execute(_insert, [row_of(receipt) for receipt in receipts])
+        _insert.run_all(tx.connection, [row_of(receipt) for receipt in receipts])
 
 
 def of(tx: Tx, ref: Ref, limit: int = 20) -> list[StoredReceipt]:
@@ -52,7 +53,7 @@ def of_many(tx: Tx, refs: Iterable[Ref], limit: int = 20) -> dict[Ref, list[Stor
 
 def of_delivery(tx: Tx, delivery: str) -> list[StoredReceipt]:
     """Read what one delivery wrote and made, in the order it was added."""
-    return _read(tx.connection.execute(_of_delivery, {"delivery": delivery}))
+    return _of_delivery.structs(tx.connection, StoredReceipt, {"delivery": delivery})
 
 
 def mark_seen(tx: Tx, seen: Sequence[StoredReceipt], seq: int) -> None:

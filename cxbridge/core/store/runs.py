@@ -8,24 +8,32 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import ACTIVE_RUNS, Ref, Run, RunState
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import ignoring, row_of
 from cxbridge.core.store.tx import Tx
 
 _runs = schema.runs.c
 _whole = sa.select(schema.runs)
 # Statements are built once: putting one together costs more than SQLite takes to answer it.
-_one = _whole.where(_runs.id == sa.bindparam("run"))
+_one = Prepared(_whole.where(_runs.id == sa.bindparam("run")))
+# Not by row count: the PostgreSQL driver gives none for an insert whose id the server could make.
+_start = Prepared(
+    lambda dialect: ignoring(dialect, schema.runs, "recipe", "part", "once").returning(_runs.id),
+    columns=Run.__struct_fields__,
+)
 # What a run is about never changes, and the indexes on that need not be written again.
 _MOVES = ("version", "state", "step", "results", "context", "reason", "hops", "wake_at", "ended_at")
-_save = (
+_save = Prepared(
     sa.update(schema.runs).where(_runs.id == sa.bindparam("run")).values({name: sa.bindparam(name) for name in _MOVES})
 )
-_active_for = _whole.where(
-    _runs.recipe == sa.bindparam("recipe"),
-    _runs.part == sa.bindparam("part"),
-    _runs.key == sa.bindparam("key"),
-    schema.among(_runs.state, ACTIVE_RUNS),
-).order_by(_runs.id)
+_active_for = Prepared(
+    _whole.where(
+        _runs.recipe == sa.bindparam("recipe"),
+        _runs.part == sa.bindparam("part"),
+        _runs.key == sa.bindparam("key"),
+        schema.among(_runs.state, ACTIVE_RUNS),
+    ).order_by(_runs.id)
+)
 _waking = sa.and_(_runs.wake_at <= sa.bindparam("now"), _runs.wake_at.is_not(None))
 _due = _whole.where(_waking).order_by(_runs.wake_at, _runs.id).limit(sa.bindparam("limit"))
 _due_behind = _due.where(
@@ -42,8 +50,8 @@ _of_part = (_runs.recipe == sa.bindparam("recipe"), _runs.part == sa.bindparam("
 _begins = (_runs.once >= sa.bindparam("first"), _runs.once < sa.bindparam("behind"))
 _last_started = sa.select(sa.func.max(_runs.started_at)).where(*_of_part)
 _last_started_like = _last_started.where(*_begins)
-_count_like = sa.select(sa.func.count()).where(*_of_part, *_begins)
-_started_since = sa.select(sa.func.count()).where(*_of_part, _runs.started_at >= sa.bindparam("since"))
+_count_like = Prepared(sa.select(sa.func.count()).where(*_of_part, *_begins))
+_started_since = Prepared(sa.select(sa.func.count()).where(*_of_part, _runs.started_at >= sa.bindparam("since")))
 _earlier, _begun = schema.runs.alias("earlier"), schema.runs.alias("begun")
 
 
@@ -78,9 +86,7 @@ _freed = (
 
 def start(tx: Tx, run: Run) -> bool:
     """Store a new run; False, and nothing stored, when its (recipe, part, once) has one already."""
-    # Not by row count: the PostgreSQL driver gives none for an insert whose id the server could make.
-    made = ignoring(tx.dialect, schema.runs, "recipe", "part", "once").returning(_runs.id)
-    return tx.connection.scalar(made, row_of(run)) is not None
+    return _start.scalar(tx.connection, row_of(run)) is not None
 
 
 def save(tx: Tx, run: Run) -> None:
@@ -89,19 +95,19 @@ def save(tx: Tx, run: Run) -> None:
     Raises:
         LookupError: no run of this id is stored.
     """
-    if not tx.connection.execute(_save, _moved(run)).rowcount:
+    if not _save.run(tx.connection, _moved(run)):
         raise LookupError(f"run {run.id} is not stored")
 
 
 def save_all(tx: Tx, some: Collection[Run]) -> None:
     """Write how many stored runs stand now, as `save` does with one."""
     if some:
-        tx.connection.execute(_save, [_moved(run) for run in some])
+        _save.run_all(tx.connection, [_moved(run) for run in some])
 
 
 def get(tx: Tx, run_id: str) -> Run | None:
     """Read one run."""
-    return next(iter(_read(tx.connection.execute(_one, {"run": run_id}))), None)
+    return next(iter(_one.structs(tx.connection, Run, {"run": run_id})), None)
 
 
 def find(
@@ -125,7 +131,7 @@ def find(
 
 def active_for(tx: Tx, recipe: str, part: str, key: str) -> list[Run]:
     """Read the runs of one key that still have something to do, oldest first."""
-    return _read(tx.connection.execute(_active_for, {"recipe": recipe, "part": part, "key": key}))
+    return _active_for.structs(tx.connection, Run, {"recipe": recipe, "part": part, "key": key})
 
 
 def due(tx: Tx, now: datetime, limit: int, after: tuple[datetime, str] | None = None) -> list[Run]:
@@ -166,12 +172,12 @@ def last_started(tx: Tx, recipe: str, part: str, once_prefix: str = "") -> datet
 
 def count_like(tx: Tx, recipe: str, part: str, once_prefix: str) -> int:
     """Count the runs whose `once` begins with that prefix."""
-    return int(tx.connection.scalar(_count_like, _like({"recipe": recipe, "part": part}, once_prefix)) or 0)
+    return int(_count_like.scalar(tx.connection, _like({"recipe": recipe, "part": part}, once_prefix)) or 0)
 
 
 def started_since(tx: Tx, recipe: str, part: str, since: datetime) -> int:
     """Count the runs of a part that started at that time or later."""
-    return int(tx.connection.scalar(_started_since, {"recipe": recipe, "part": part, "since": since}) or 0)
+    return int(_started_since.scalar(tx.connection, {"recipe": recipe, "part": part, "since": since}) or 0)
 
 
 def counts(tx: Tx) -> dict[tuple[str, RunState], int]:

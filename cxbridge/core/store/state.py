@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.sealing import is_sealed, seal, unseal
 from cxbridge.core.store.statements import ignoring, replacing
 from cxbridge.core.store.tx import Tx
@@ -16,8 +17,9 @@ from cxbridge.core.store.tx import Tx
 _meta = schema.meta.c
 _pauses = schema.pauses.c
 _versions = schema.recipe_versions.c
-_all_pauses = sa.select(schema.pauses)
-_value = sa.select(_meta.value).where(_meta.name == sa.bindparam("which"))
+_all_pauses = Prepared(sa.select(schema.pauses))
+_value = Prepared(sa.select(_meta.value).where(_meta.name == sa.bindparam("which")))
+_keep = Prepared(lambda dialect: replacing(dialect, schema.meta, "name"), columns=("name", "value"))
 # The name under which the instance key is kept.
 INSTANCE_KEY = "the instance key"
 
@@ -47,13 +49,12 @@ def resume(tx: Tx, connection: str) -> bool:
 
 def pauses(tx: Tx) -> dict[str, Pause]:
     """Read the held connections by name."""
-    rows = tx.connection.execute(_all_pauses).mappings()
-    return {row["connection"]: Pause(**row) for row in rows}
+    return {one.connection: one for one in _all_pauses.structs(tx.connection, Pause)}
 
 
 def meta_get(tx: Tx, name: str) -> bytes | None:
     """Read a small value that is kept under a name."""
-    found: bytes | None = tx.connection.scalar(_value, {"which": name})
+    found: bytes | None = _value.scalar(tx.connection, {"which": name})
     return found
 
 
@@ -62,7 +63,7 @@ def meta_set(tx: Tx, name: str, value: bytes | None) -> None:
     if value is None:
         tx.connection.execute(sa.delete(schema.meta).where(_meta.name == name))
     else:
-        tx.connection.execute(replacing(tx.dialect, schema.meta, "name"), {"name": name, "value": value})
+        _keep.run(tx.connection, {"name": name, "value": value})
 
 
 def instance_key(tx: Tx) -> bytes:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.tx import Dialect, Tx
 
 T = TypeVar("T")
@@ -22,8 +23,8 @@ _CHUNK = 500
 _BLOCK = 100
 
 _counter = schema.counters.c
-_last = sa.select(_counter.value).where(_counter.name == sa.bindparam("which"))
-_move = (
+_last = Prepared(sa.select(_counter.value).where(_counter.name == sa.bindparam("which")))
+_move = Prepared(
     sa.update(schema.counters)
     .where(_counter.name == sa.bindparam("which"))
     .values(value=_counter.value + sa.bindparam("count"))
@@ -44,8 +45,8 @@ def take_numbers(tx: Tx, name: str, count: int) -> int:
     """
     if not count:
         # Not moved by nothing: a transaction that stores nothing must have nothing to make durable.
-        return int(tx.connection.scalar(_last, {"which": name}) or 0) + 1
-    last = tx.connection.scalar(_move, {"which": name, "count": count})
+        return int(_last.scalar(tx.connection, {"which": name}) or 0) + 1
+    last = _move.scalar(tx.connection, {"which": name, "count": count})
     if last is None:
         tx.connection.execute(sa.insert(schema.counters), {"name": name, "value": count})
         last = count

@@ -3,15 +3,18 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+import sqlalchemy as sa
 
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.ledger import Delivery, Incoming, Ref, Run
-from cxbridge.core.store import Store
+from cxbridge.core.store import Store, Tx, prepared
 
 NOON = datetime(2026, 5, 6, 12, 0, tzinfo=UTC)
 
@@ -44,6 +47,32 @@ def sqlite_store(ready_file: Path, tmp_path: Path, clock: ManualClock) -> Iterat
     opened = Store.open(f"sqlite:///{tmp_path}/cxbridge.db", clock=clock)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def heard() -> Callable[[Tx], AbstractContextManager[list[tuple[str, Any]]]]:
+    """Hear the statements of a transaction with their values, those that SQLAlchemy executes and those that were prepared."""
+
+    @contextmanager
+    def hearing(tx: Tx) -> Iterator[list[tuple[str, Any]]]:
+        asked: list[tuple[str, Any]] = []
+        execute = prepared.execute
+
+        def executed(connection: sa.Connection, sql: str, values: Any, **how: Any) -> Any:
+            asked.append((sql, tuple(values) if isinstance(values, list) else values))
+            return execute(connection, sql, values, **how)
+
+        def told(_connection: object, _cursor: object, sql: str, values: Any, *_: object) -> None:
+            asked.append((sql, values))
+
+        sa.event.listen(tx.connection, "before_cursor_execute", told)
+        try:
+            with mock.patch.object(prepared, "execute", executed):
+                yield asked
+        finally:
+            sa.event.remove(tx.connection, "before_cursor_execute", told)
+
+    return hearing
 
 
 @pytest.fixture

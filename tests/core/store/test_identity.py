@@ -1,7 +1,6 @@
 """Keys and matches as rows: what is found by them, what clusters they come to, and that indices serve them."""
 
 import pytest
-import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import identity, records
@@ -183,14 +182,13 @@ def test_what_is_known_grows_and_a_rolled_back_commit_adds_nothing(store):
         (lambda tx: identity.touched(tx, 1, 10), "SEARCH changes USING INTEGER PRIMARY KEY (rowid>?)"),
     ],
 )
-def test_an_index_serves(sqlite_store, ask, index):
-    asked = []
+def test_an_index_serves(sqlite_store, heard, ask, index):
     with sqlite_store.read() as tx:
-        sa.event.listen(tx.connection, "before_cursor_execute", lambda *heard: asked.append(heard[2:4]))
-        ask(tx)
+        with heard(tx) as asked:
+            ask(tx)
         steps = [
             row[3]
-            for statement, parameters in list(asked)
+            for statement, parameters in asked
             for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         ]
     assert any(index in step for step in steps), steps

@@ -1,7 +1,6 @@
 """The questions that are asked all the time are answered by an index on SQLite, however much is stored."""
 
 import pytest
-import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import approvals, asks, changes, outbox, receipts, records, runs
@@ -10,19 +9,13 @@ ONE = Ref("desk", "tickets", "1")
 
 
 @pytest.fixture
-def plan(sqlite_store):
+def plan(sqlite_store, heard):
     """Run a function and give SQLite's plans of its queries."""
 
     def plan(function):
-        asked = []
-
-        def heard(connection, cursor, statement, parameters, context, many):
-            asked.append((statement, parameters))
-
         with sqlite_store.read() as tx:
-            sa.event.listen(tx.connection, "before_cursor_execute", heard)
-            function(tx)
-            sa.event.remove(tx.connection, "before_cursor_execute", heard)
+            with heard(tx) as asked:
+                function(tx)
             return [
                 row[3]
                 for statement, parameters in asked
