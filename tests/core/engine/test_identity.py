@@ -15,7 +15,7 @@ from cxbridge.core.canonical import Account, Agent, Contact, Ticket
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.config import IdentitySettings
 from cxbridge.core.engine.connections import Probe, no_probe
-from cxbridge.core.engine.identity import Identified, Identifier
+from cxbridge.core.engine.identity import BATCH, Identified, Identifier
 from cxbridge.core.engine.identity_decisions import DecisionError, Decisions
 from cxbridge.core.ledger import Ref, incoming
 from cxbridge.core.store import Store, Tx, identity, planning, records
@@ -101,6 +101,33 @@ def conflict(match: Match | None) -> str:
     assert match is not None
     assert match.state == "suggested"
     return next((str(one["told"]) for one in match.evidence if one["key"] == "conflict"), "")
+
+
+# -- how many at once --------------------------------------------------------------------------------------------------
+
+
+class TestFew:
+    def test_few_are_left_to_the_planning_that_follows(self, small: World) -> None:
+        small.contact("zendesk:1", "Ada", "ada@northwind.example")
+        assert small.run().looked_at == 1, "keys are made anew: everybody is looked at"
+        small.contact("zendesk:2", "Bea", "bea@northwind.example")
+        assert small.identifier.run(least=BATCH).looked_at == 0
+        with small.store.write() as tx:
+            small.identifier.catch_up(tx)
+        assert small.run().looked_at == 0
+
+    def test_many_are_looked_at_in_commits_of_their_own(self, small: World) -> None:
+        people = [Contact(source_id=str(n), name=f"Ada {n}", updated_at=small.clock.now()) for n in range(BATCH + 20)]
+        small.put(*((at(f"zendesk:{one.source_id}"), one) for one in people))
+        assert small.identifier.run(least=BATCH).looked_at == BATCH
+        assert small.run().looked_at == 20
+
+    def test_one_that_changed_many_times_is_many_changes(self, small: World) -> None:
+        for n in range(BATCH + 1):
+            small.contact("zendesk:1", f"Ada {n}")
+        assert small.identifier.run(least=BATCH).looked_at == 1, (
+            "so many changes are no small thing inside another commit"
+        )
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------

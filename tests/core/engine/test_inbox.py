@@ -114,6 +114,51 @@ def test_a_delivery_is_done_when_everything_it_named_was_read(work: Work, store:
     assert work.take("desk").jobs == frozenset()
 
 
+def test_a_delivery_that_waits_for_nothing_else_is_done_in_the_commit_that_stores_what_it_named(
+    work: Work, store: Store, arrive: Arrive
+) -> None:
+    arrive(cx.Nudge("tickets", "1"))
+    arrive(cx.Nudge("tickets", "1"), cx.Nudge("tickets", "2"))
+    arrive(cx.Nudge("tickets", "2"), cx.Nudge("users"))
+    work.take("desk")
+    waiting = {key: work.waits_for("desk", "tickets", key) for key in work.due("desk", "tickets")}
+
+    def fail() -> None:
+        with store.write() as tx:
+            assert len(work.mark(tx, waiting.values())) == 2
+            raise RuntimeError("and the commit failed")
+
+    with pytest.raises(RuntimeError, match="commit failed"):
+        fail()
+    assert left(store) == 3
+    with store.write() as tx:
+        assert len(work.mark(tx, [waiting["1"]])) == 1, "one names another entity, which was not read with it"
+    assert left(store) == 2
+    with store.write() as tx:
+        marked = work.mark(tx, waiting.values())
+    assert left(store) == 1
+    work.was_read("desk", "tickets", waiting, marked)
+    assert not work.due("desk", "tickets")
+    work.pulled("desk", "users", work.begin("desk", "users"))
+    assert left(store) == 0
+
+
+def test_a_delivery_that_was_over_otherwise_while_its_entity_was_stored_is_done_all_the_same(
+    work: Work, store: Store, arrive: Arrive
+) -> None:
+    arrive(cx.Nudge("tickets", "1"), cx.Nudge("users"))
+    work.take("desk")
+    waiting = {"1": work.waits_for("desk", "tickets", "1")}
+    with store.write() as tx:
+        marked = work.mark(tx, waiting.values())
+    assert marked == []
+    # A pull comes to its end between that commit and the word of it.
+    work.pulled("desk", "users", work.begin("desk", "users"))
+    assert left(store) == 1
+    work.was_read("desk", "tickets", waiting, marked)
+    assert left(store) == 0
+
+
 def test_many_deliveries_about_one_entity_are_one_read(work: Work, store: Store, arrive: Arrive) -> None:
     for _ in range(700):
         arrive(cx.Nudge("tickets", "1"))
