@@ -1,7 +1,6 @@
 """`run`: the daemon in the foreground; turns signals into an orderly end or a reload, and does no work itself."""
 
 import signal
-import threading
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -12,6 +11,7 @@ import typer
 from cxbridge.cli import opening
 from cxbridge.cli.errors import UsageError
 from cxbridge.cli.options import DEFAULT_CONFIG, ConfigFile, Database
+from cxbridge.cli.signals import Signals
 from cxbridge.core.errors import CxbridgeError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Service:
     def __init__(self, config: Path, database: str | None) -> None:
         self._config = config
         self._database = database
-        self._wake = threading.Event()
+        self._signals = Signals()
         self._ending = False
         self._reloading = False
 
@@ -58,9 +58,8 @@ class Service:
         Raises:
             ConfigError: the settings cannot be used at the start. A reload that fails leaves all as it was.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
-        signal.signal(signal.SIGHUP, self._reload)
+        self._signals.on(signal.SIGTERM, signal.SIGINT, call=self._end)
+        self._signals.on(signal.SIGHUP, call=self._reload)
         configuration = opening.configuration(self._config, self._database)
         while not self._ending:
             configuration = self._serve_once(configuration)
@@ -86,8 +85,9 @@ class Service:
                         **({"worker": bridge.worker} if bridge.worker else {}),
                     )
                     while True:
-                        self._wake.wait()
-                        self._wake.clear()
+                        # Also where the signal came before this was reached.
+                        while not (self._ending or self._reloading):
+                            self._signals.wait()
                         if self._ending:
                             break
                         fresh = self._fresh(log)
@@ -102,8 +102,6 @@ class Service:
         return configuration
 
     def _fresh(self, log: Any) -> "Configuration | None":
-        if not self._reloading:
-            return None
         self._reloading = False
         try:
             return opening.configuration(self._config, self._database)
@@ -117,12 +115,10 @@ class Service:
         if self._ending:
             raise KeyboardInterrupt
         self._ending = True
-        self._wake.set()
 
     def _reload(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._reloading = True
-        self._wake.set()
 
 
 def _alone(bridge: "Bridge") -> AbstractContextManager[object]:

@@ -4,7 +4,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from cxbridge.cli.errors import CannotWriteError, CommandError
 from cxbridge.cli.options import Json
 from cxbridge.cli.render import Output
+from cxbridge.cli.signals import Signals
 
 CONTROL_PORT, ZENDESK_PORT, JIRA_PORT, GAINSIGHT_PORT, QUALTRICS_PORT, SLACK_PORT = 8100, 8101, 8102, 8103, 8104, 8105
 
@@ -105,7 +105,7 @@ def sandbox(
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{data} cannot be read: {error.strerror}") from error
-    end = _ended(until_eof=until_eof)
+    ends = _ends(until_eof=until_eof)
     try:
         if proxies is not None:
             proxies.start()
@@ -114,7 +114,7 @@ def sandbox(
         raise CannotWriteError(str(error.strerror or error), "name another port, or 0 for a free one") from error
     try:
         _tell(Output(json), served, loaded, proxies.control_url if proxies else "")
-        end.wait()
+        ends.wait()
     finally:
         served.stop()
         if proxies is not None:
@@ -144,21 +144,15 @@ def _tell(output: Output, served: Any, loaded: dict[str, int], proxies: str) -> 
     sys.stdout.flush()
 
 
-def _ended(*, until_eof: bool) -> threading.Event:
-    """Give an event that a signal sets, or the end of stdin where whoever started this process holds the other end."""
-    end = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        end.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+def _ends(*, until_eof: bool) -> Signals:
+    """Give what a signal wakes, or the end of stdin where whoever started this process holds the other end."""
+    ends = Signals()
+    ends.on(signal.SIGTERM, signal.SIGINT, call=lambda *_: None)
     if until_eof:
 
         def watch() -> None:
             sys.stdin.buffer.read()
-            end.set()
+            ends.wake()
 
         threading.Thread(target=watch, name="until-eof", daemon=True).start()
-    return end
+    return ends

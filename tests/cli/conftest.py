@@ -81,6 +81,11 @@ def _filled() -> Sandbox:
 def installed(sandbox: Sandbox, folder: Path, *, live: bool = False) -> Path:
     """Make a folder that points at a sandbox, as `init --sandbox` does; gives the folder."""
     assert run(["init", str(folder), "--sandbox", "--control-url", sandbox.control_url]) == 0
+    settings = folder / "cxbridge.toml"
+    text = settings.read_text()
+    assert 'listen = "127.0.0.1:8700"' in text
+    # Any port that is free: several tests start daemons at the same time.
+    settings.write_text(text.replace('"127.0.0.1:8700"', '"127.0.0.1:0"'))
     if live:
         set_live(folder)
     return folder

@@ -3,7 +3,6 @@
 import os
 import signal
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from cxbridge.cli.demo.looking import Looking
 from cxbridge.cli.demo.stage import RECIPE_ID, DemoError, Stage, opened
 from cxbridge.cli.demo.voices import Voices
 from cxbridge.cli.render import Output, clean, progress
+from cxbridge.cli.signals import Signals
 
 if TYPE_CHECKING:
     from cxbridge.core.engine.rehearse import Rehearsed
@@ -294,10 +294,9 @@ class Story:
         say(f"  curl -X POST {control}/clock/advance -d '{{\"seconds\": {_PAST_THE_DELAY}}}'")
         say(f"The log is {self._stage.log.resolve()}.")
         say(f"Stop everything: Ctrl-C here, or kill {os.getpid()}")
-        end = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: end.set())
-        end.wait()
+        signals = Signals()
+        signals.on(signal.SIGTERM, signal.SIGINT, call=lambda *_: None)
+        signals.wait()
 
     # -- small things ------------------------------------------------------------------------------------------------
 
