@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import changes, schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import chunks, fill, replacing, row_of, take_numbers
 from cxbridge.core.store.tx import Tx
 
@@ -30,10 +31,10 @@ _whole = sa.select(schema.matches)
 _confirmed = _matches.state == "confirmed"
 _sides = (_matches.left, _matches.right)
 
-_touched = (
+_touched = Prepared(
     sa.select(_changes.seq, _records.connection, _records.stream, _records.key)
     .join(schema.records, _records.id == _changes.record)
-    .where(_changes.seq > sa.bindparam("seq"), _records.kind.in_(_LOOKED_AT))
+    .where(_changes.seq > sa.bindparam("seq"), schema.among(_records.kind, _LOOKED_AT))
     .order_by(_changes.seq)
     .limit(sa.bindparam("most"))
 )
@@ -85,9 +86,9 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
 def touched(tx: Tx, seq: int, limit: int) -> tuple[list[Ref], int]:
     """Name the people and companies that changed behind `seq`, and how far in the change log that goes."""
-    rows = tx.connection.execute(_touched, {"seq": seq, "most": limit}).all()
+    rows = _touched.rows(tx.connection, {"seq": seq, "most": limit})
     # Behind the last of them, where there are no more, is nothing that concerns anybody.
-    last = rows[-1].seq if len(rows) == limit else changes.last_seq(tx)
+    last = rows[-1][0] if len(rows) == limit else changes.last_seq(tx)
     return list(dict.fromkeys(Ref(*row[1:]) for row in rows)), max(last, seq)
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import receipts, schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import chunks, ignoring, replacing
 from cxbridge.core.store.tx import Tx
 from cxbridge.core.webhooks import Nudge
@@ -22,6 +23,21 @@ _inbox = schema.inbox.c
 _told = schema.announcements.c
 _open = _inbox.done_at.is_(None)
 _waiting = sa.select(_inbox.id, _inbox.connection, _inbox.received_at, _inbox.announced)
+_behind = _waiting.where(_open, _inbox.id > sa.bindparam("after")).order_by(_inbox.id).limit(sa.bindparam("most"))
+_waiting_for_all = Prepared(_behind)
+_waiting_for_one = Prepared(_behind.where(_inbox.connection == sa.bindparam("which")))
+_done = Prepared(
+    sa.update(schema.inbox)
+    .where(_inbox.id == sa.bindparam("row"), _open)
+    .values(done_at=sa.bindparam("at"), body=sa.bindparam("nothing"))
+)
+_KEYS = ("connection", "stream", "key")
+_put_if_new = Prepared(
+    lambda dialect: ignoring(dialect, schema.announcements, *_KEYS), columns=schema.announcements.c.keys()
+)
+_put_over = Prepared(
+    lambda dialect: replacing(dialect, schema.announcements, *_KEYS), columns=schema.announcements.c.keys()
+)
 _at_stream = (_told.connection == sa.bindparam("connection"), _told.stream == sa.bindparam("stream"))
 _streams = sa.select(_told.stream, _told.at).where(
     _told.connection == sa.bindparam("connection"), _told.key == "", ~_told.stream.endswith("*", autoescape=True)
@@ -85,17 +101,17 @@ def add(tx: Tx, arrivals: Sequence[Arrival]) -> list[bool]:
         for nudge in one.nudges:
             told[(one.connection, *_place(nudge))] = one.received_at
             begun.setdefault((one.connection, nudge.stream, ""), one.received_at)
-    _put(tx, ignoring(tx.dialect, schema.announcements, "connection", "stream", "key"), begun)
-    _put(tx, replacing(tx.dialect, schema.announcements, "connection", "stream", "key"), told)
+    _put(tx, _put_if_new, begun)
+    _put(tx, _put_over, told)
     return [place in new for place in range(len(arrivals))]
 
 
 def waiting(tx: Tx, after: int = 0, limit: int = 500, *, connection: str | None = None) -> list[Waiting]:
     """Read what is not worked off behind a row's id, oldest first: of one connection, or of all."""
-    query = _waiting.where(_open, _inbox.id > after).order_by(_inbox.id).limit(limit)
-    if connection is not None:
-        query = query.where(_inbox.connection == connection)
-    return [Waiting(**row) for row in tx.connection.execute(query).mappings()]
+    asked = {"after": after, "most": limit}
+    if connection is None:
+        return _waiting_for_all.structs(tx.connection, Waiting, asked)
+    return _waiting_for_one.structs(tx.connection, Waiting, {**asked, "which": connection})
 
 
 def saying(tx: Tx, words: str, after: int = 0, limit: int = 500) -> list[Waiting]:
@@ -118,8 +134,8 @@ def keep(tx: Tx, row: int, announced: Any) -> None:
 
 def done(tx: Tx, rows: Collection[int], at: datetime) -> None:
     """Mark deliveries as worked off. Their event ids stay, their bodies go: they hold what people wrote."""
-    for some in chunks(sorted(rows)):
-        tx.connection.execute(sa.update(schema.inbox).where(_inbox.id.in_(some), _open).values(done_at=at, body=b""))
+    if rows:
+        _done.run_all(tx.connection, [{"row": row, "at": at, "nothing": b""} for row in sorted(rows)])
 
 
 def forget(tx: Tx, before: datetime) -> int:
@@ -165,11 +181,7 @@ def doubt(tx: Tx, connection: str, stream: str, changed: Mapping[str, datetime])
     left = {
         key: when for key, when in left.items() if not any(one.at >= when - _OWN for one in ours.get(refs[key], ()))
     }
-    _put(
-        tx,
-        replacing(tx.dialect, schema.announcements, "connection", "stream", "key"),
-        {(connection, f"{stream}?", key): when for key, when in left.items()},
-    )
+    _put(tx, _put_over, {(connection, f"{stream}?", key): when for key, when in left.items()})
     return len(left)
 
 
@@ -208,10 +220,10 @@ def _place(nudge: Nudge) -> tuple[str, str]:
     return (f"{nudge.stream}*", "") if nudge.key is None else (nudge.stream, nudge.key)
 
 
-def _put(tx: Tx, statement: Any, times: Mapping[tuple[str, str, str], datetime]) -> None:
+def _put(tx: Tx, statement: Prepared, times: Mapping[tuple[str, str, str], datetime]) -> None:
     rows = [
         {"connection": connection, "stream": stream, "key": key, "at": at}
         for (connection, stream, key), at in sorted(times.items())
     ]
     if rows:
-        tx.connection.execute(statement, rows)
+        statement.run_all(tx.connection, rows)
