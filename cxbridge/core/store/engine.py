@@ -15,11 +15,15 @@ from cxbridge.core.clock import Clock
 from cxbridge.core.errors import ConfigError, CxbridgeError, StoreError
 from cxbridge.core.store import migrate, packing, postgresql, sole, sqlite
 from cxbridge.core.store.failures import translated
+from cxbridge.core.store.kept import Kept
 from cxbridge.core.store.shares import Share, Shares
 from cxbridge.core.store.turns import turn
 from cxbridge.core.store.tx import Dialect, Tx
 
 T = TypeVar("T")
+
+# How many connections for reading are kept at hand, where the database is a file.
+_READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ class Store:
         self._key = key
         self._packs = packing.Packs()
         self._writers, self._readers = database.writers, database.readers
+        in_a_file = database.path is not None
+        self._to_write = Kept(database.writers, 1 if in_a_file else 0)
+        self._to_read = Kept(database.readers, _READERS if in_a_file else 0)
         self._turn = database.turn
         # The address of the server as the driver takes it, with its password; None where there is no server.
         self.conninfo = database.conninfo
@@ -148,7 +155,7 @@ class Store:
         if not self.writing:
             raise RuntimeError("this store was opened for reading")
         beside = self._writers.execution_options(**{postgresql.ASIDE: True})
-        with self._transaction(beside, writing=True) as tx:
+        with self._transaction(Kept(beside, 0), writing=True) as tx:
             yield tx
 
     @contextmanager
@@ -167,7 +174,7 @@ class Store:
         Raises:
             StoreError: the database cannot be read now.
         """
-        with self._transaction(self._readers, writing=False) as tx:
+        with self._transaction(self._to_read, writing=False) as tx:
             yield tx
 
     @contextmanager
@@ -199,7 +206,7 @@ class Store:
             self._writer = me
             try:
                 # The turn outlasts the commit: on SQLite that is when the log is folded into the file.
-                with self._turn(), self._transaction(self._writers, writing=True) as tx:
+                with self._turn(), self._transaction(self._to_write, writing=True) as tx:
                     yield tx
             finally:
                 self._writer = None
@@ -239,13 +246,19 @@ class Store:
             raise
 
     @contextmanager
-    def _transaction(self, engine: Engine, *, writing: bool) -> Iterator[Tx]:
+    def _transaction(self, kept: Kept, *, writing: bool) -> Iterator[Tx]:
         if self._closed:
             raise StoreError(f"{self.place} is closed: this program is ending")
-        with self._told() if writing else translated(self.place), engine.connect() as connection:
-            # Commits at the end, rolls back on any exception.
-            with connection.begin():
-                yield Tx(connection, self.dialect, writing=writing, key=self._key, packs=self._packs)
+        with self._told() if writing else translated(self.place):
+            connection = kept.take()
+            sound = False
+            try:
+                # Commits at the end, rolls back on any exception.
+                with connection.begin():
+                    yield Tx(connection, self.dialect, writing=writing, key=self._key, packs=self._packs)
+                sound = True
+            finally:
+                kept.give_back(connection, sound=sound)
         if writing:
             self.committed_at = self.clock.monotonic()
 
@@ -257,7 +270,7 @@ class Store:
         """
         if self.path is None:
             return
-        with self._lock, self._turn(), translated(self.place), self._writers.connect() as connection:
+        with self._lock, self._turn(), translated(self.place), self._to_write.take() as connection:
             # In no transaction, and SQLAlchemy has begun one by now.
             for words in ("COMMIT", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
                 connection.exec_driver_sql(words)
@@ -268,12 +281,14 @@ class Store:
             if self._closed:
                 return
             self._closed = True
+            self._to_read.close()
             self._readers.dispose()
             if self.writing:
                 # Whoever does not let go of the turn has connections of its own, so that ours is not the last.
                 with suppress(CxbridgeError):
                     stack.enter_context(self._turn())
             # Last: on SQLite the last connection to go folds the log into the file, which is a writer's task.
+            self._to_write.close()
             self._writers.dispose()
 
 
