@@ -27,6 +27,8 @@ from cxbridge.core.http.tokens import Session, TokenStore
 from cxbridge.core.http.verdict import UNREADABLE, located, verdict
 from cxbridge.core.http.wire import USER_AGENT, Wire, open_way
 
+_JSON: Mapping[str, str] = {"content-type": "application/json"}
+
 # The token endpoint has a limit of its own, apart from the API's.
 TOKEN_BUCKET = "token endpoint"  # noqa: S105 - the name of a bucket
 
@@ -55,6 +57,7 @@ class Client:
     ) -> None:
         self._endpoint = endpoint
         self._base = Base(httpx.URL(endpoint.base_url), endpoint.hosts)
+        self._headers = lower(endpoint.headers)
         self._connection = connection
         self._clock = clock
         self._limiter = limiter
@@ -311,8 +314,8 @@ class Client:
         except Rejected as error:
             raise located(error, self._connection, method) from None
         content = None if json is None else msgspec.json.encode(json)
-        kind = {} if content is None else {"content-type": "application/json"}
-        given = {**kind, **lower(self._endpoint.headers), **lower(headers or {})}
+        kind = {} if content is None else _JSON
+        given = {**kind, **self._headers, **lower(headers)} if headers else {**kind, **self._headers}
         shown = self._base.shown(url)
         reads = method == "GET" or (self._endpoint.reads is not None and self._endpoint.reads(method, shown))
         return Ask(method, shown, url, given, content, reads=reads)
