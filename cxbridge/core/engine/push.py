@@ -9,7 +9,6 @@ may be sent again.
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -243,7 +242,7 @@ class Pusher:
     def _ready(self, delivery: Delivery, action: Action, seen: Seen, run: Run) -> _Ready:
         call = Call(
             # A copy: what the connector's code does to it must not reach what is kept.
-            inputs=msgspec.convert(deepcopy(dict(delivery.inputs)), action.inputs_type),
+            inputs=msgspec.convert(msgspec.to_builtins(delivery.inputs), action.inputs_type),
             marker=delivery.marker,
             target=delivery.target.key if delivery.target else None,
             base=seen.base.entity() if seen.base else None,

@@ -138,7 +138,7 @@ class Settler:
             runs.save(tx, run)
             return None
         now = self.clock.now()
-        mine = letters.take_turn(tx, outbox.of_run(tx, run.id), now)
+        mine = letters.take_turn(tx, outbox.unsettled_of_run(tx, run.id), now)
         open_ones = [one for one in mine if one.state in OPEN_DELIVERIES]
         result.connections |= {one.connection for one in open_ones}
         scopes = Scopes(tx, now)
