@@ -13,7 +13,7 @@ from cxbridge.core.errors import CxbridgeError
 if TYPE_CHECKING:
     from cxbridge.core.engine.bridge import Bridge
     from cxbridge.core.engine.pull import Pulled
-    from cxbridge.core.engine.settle import Pushed
+    from cxbridge.core.engine.pushed import Pushed
 
 _COUNTS = ("pages", "created", "updated", "unchanged", "deleted", "refused")
 

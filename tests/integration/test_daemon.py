@@ -15,7 +15,7 @@ from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.daemon import Daemon, Watcher
 from cxbridge.core.engine.jobs import Board
-from cxbridge.core.engine.settle import Pushed
+from cxbridge.core.engine.pushed import Pushed
 from cxbridge.core.store import outbox, state
 from cxbridge.sandbox.server import Sandbox
 from tests.integration.scene import write_folder

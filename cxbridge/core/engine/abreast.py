@@ -20,13 +20,14 @@ class Abreast:
     """One turn of a connection.
 
     `due` gives up to so many deliveries that may be begun (those in hand, which it may give once more, are passed over), `deliver`
-    does one, `over` says to begin no more. `due` and `over` are called by one thread at a time.
+    does one, `over` says to begin no more. `due` and `over` are called by one thread at a time. While it does one, `deliver` may
+    take `another`, and give that if it has begun it: the same thread goes on with it, whatever `over` says by then.
     """
 
     name: str
     most: int
     due: Callable[[int], Sequence[Delivery]]
-    deliver: Callable[[Delivery], None]
+    deliver: Callable[[Delivery], Delivery | None]
     over: Callable[[], bool]
     _waiting: deque[Delivery] = field(default_factory=deque)
     _in_hand: set[str] = field(default_factory=set)
@@ -45,16 +46,42 @@ class Abreast:
         if self._failed:
             raise self._failed[0]
 
+    def another(self) -> Delivery | None:
+        """Take one more that is known to be due, for the thread that is about to have done one.
+
+        Unless `deliver` gives it, `not_begun` gives it back, or `done` says that there is nothing left to do about it.
+        """
+        with self._changed:
+            if not self._waiting or self._failed or self.over():
+                return None
+            one = self._waiting.popleft()
+            self._in_hand.add(one.id)
+            self._call_help()
+            return one
+
+    def not_begun(self, one: Delivery) -> None:
+        """Let whoever is free first do one that was taken."""
+        with self._changed:
+            self._in_hand.discard(one.id)
+            self._waiting.appendleft(one)
+            self._changed.notify_all()
+
+    def done(self, one: Delivery) -> None:
+        """Note that one is not in hand any more, and that others may be due since."""
+        with self._changed:
+            self._in_hand.discard(one.id)
+            self._unasked = True
+            self._changed.notify_all()
+
     def _work(self) -> None:
         try:
-            while (one := self._next()) is not None:
+            one = self._next()
+            while one is not None:
                 try:
-                    self.deliver(one)
+                    begun = self.deliver(one)
                 finally:
-                    with self._changed:
-                        self._in_hand.discard(one.id)
-                        self._unasked = True
-                        self._changed.notify_all()
+                    self.done(one)
+                one = begun or self._next()
         except BaseException as error:  # noqa: BLE001  # raised again where the turn began
             with self._changed:
                 self._failed.append(error)

@@ -24,8 +24,8 @@ from cxbridge.core.engine.leasing import holding
 from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.pull import OnPage, Pulled, pull
 from cxbridge.core.engine.push import Pusher
+from cxbridge.core.engine.pushed import OnSettled, Pushed
 from cxbridge.core.engine.rematching import Rematcher
-from cxbridge.core.engine.settle import OnSettled, Pushed
 from cxbridge.core.engine.soundness import Unsound, blaming, identity_of
 from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.engine.surroundings import surroundings

@@ -12,8 +12,8 @@ from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.jobs import Embedded, Jobs
 from cxbridge.core.engine.pull import Pulled
+from cxbridge.core.engine.pushed import Pushed
 from cxbridge.core.engine.reading import Outcome, is_down
-from cxbridge.core.engine.settle import Pushed
 from cxbridge.core.engine.workers import Workers
 from cxbridge.core.errors import (
     CxbridgeError,

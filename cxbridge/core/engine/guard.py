@@ -10,6 +10,8 @@ from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import Store, Tx, outbox, runs, state
 
 HOUR = timedelta(hours=1)
+# More than are sent between two counts of what an hour holds.
+_MEANWHILE = 100
 
 
 def name(recipe: Recipe) -> str:
@@ -58,14 +60,22 @@ def allow(tx: Tx, recipe: Recipe, more: int, now: datetime) -> None:
     state.meta_set(tx, f"allow:{recipe.id}", f"{_allowance(tx, recipe, now) + more} {iso(now + HOUR)}".encode())
 
 
-def must_wait(tx: Tx, recipe: Recipe, now: datetime) -> str:
-    """Say why a recipe's deliveries have to wait, or nothing: it is paused, stopped at a limit, or its hour is full."""
+def must_wait(tx: Tx, recipe: Recipe, now: datetime, far: set[str] | None = None) -> str:
+    """Say why a recipe's deliveries have to wait, or nothing: it is paused, stopped at a limit, or its hour is full.
+
+    In `far` those recipes are kept that have used up less than half of their hour, for as long as that is worth counting anew.
+    """
     if recipe.stage == "paused":
         return "the recipe is paused"
     if name(recipe) in state.pauses(tx):
         return "the recipe was stopped at a limit"
-    if outbox.sent_since(tx, recipe.id, now - HOUR) >= recipe.limits.writes_per_hour:
+    if far is not None and recipe.id in far:
+        return ""
+    sent, most = outbox.sent_since(tx, recipe.id, now - HOUR), recipe.limits.writes_per_hour
+    if sent >= most:
         return "limits.writes_per_hour is used up"
+    if far is not None and sent + _MEANWHILE <= most // 2:
+        far.add(recipe.id)
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -12,9 +13,14 @@ from cxbridge.core.recipes.values import number_text
 def fitted(given: Mapping[str, Any], struct: type[Inputs]) -> dict[str, Any]:
     """Leave out what is empty, so that an input left blank by a template counts as not given; write numbers and times as texts
     where texts are taken."""
-    hints = get_type_hints(struct)
+    hints = _hints(struct)
     kept = {name: value for name, value in given.items() if value is not None and value != ""}
     return {name: _fit(value, hints.get(name, Any)) for name, value in kept.items()}
+
+
+@cache
+def _hints(struct: type[Inputs]) -> Mapping[str, Any]:
+    return get_type_hints(struct)
 
 
 def _fit(value: Any, hint: Any) -> Any:

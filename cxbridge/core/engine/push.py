@@ -1,13 +1,14 @@
 """outbox → vendor: performs deliveries, settles doubts, moves runs on; reads no change and judges no recipe.
 
 Each delivery is three moments: marked sent (commit), the vendor called, the outcome with links, receipt and the run's next step
-recorded (commit). Whatever has no complete answer becomes `unknown` and is settled by the action's effect class before it may be
-sent again.
+recorded (commit). Where another one is due right then, and will be sent at once, it is marked in the commit that records the
+outcome of the one before. Whatever has no complete answer becomes `unknown` and is settled by the action's effect class before it
+may be sent again.
 """
 
 import threading
 from collections.abc import Sequence
-from copy import deepcopy
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -22,25 +23,49 @@ from cxbridge.core.connector import (
     Client,
     Idempotent,
     Keyed,
-    Receipt,
 )
-from cxbridge.core.engine import asking, consent, failing, guard, reaching, restoring
+from cxbridge.core.engine import consent, failing, reaching, restoring
 from cxbridge.core.engine.abreast import Abreast
-from cxbridge.core.engine.approvals import still_asked
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.pushed import OnSettled, Pushed, RecipeOf
 from cxbridge.core.engine.scope import Scopes
-from cxbridge.core.engine.settle import DEFAULT_RETRY, OnSettled, Pushed, RecipeOf, Settler, told_of
+from cxbridge.core.engine.seeing import Seen, see
+from cxbridge.core.engine.settle import DEFAULT_RETRY, Settler, told_of
 from cxbridge.core.engine.soundness import blaming, receipt_of
 from cxbridge.core.engine.steps import Stepper
-from cxbridge.core.errors import Rejected, Retryable, Unauthorized, Withheld
+from cxbridge.core.errors import Rejected, Retryable, StoreError, Unauthorized, Withheld
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import Store, Tx, outbox, receipts, records, restored, runs, state
+from cxbridge.core.store import Store, Tx, outbox, restored, state
 
 # How many looks that find nothing, `settle` apart, make sure that an unanswered write never arrived.
 LOOKS = 2
 # When what was kept back without a word about its end is looked at again.
 SOON = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A delivery that is about to be sent: as it was read, as it is once it is marked, and what its connector is told."""
+
+    delivery: Delivery
+    sent: Delivery
+    action: Action
+    call: Call
+    run: Run
+    recipe: Recipe | None
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One turn of a connection, shared by the threads that work at it."""
+
+    connection: Connection
+    client: Client
+    # Those that were marked in the commit of the one before, by id.
+    begun: dict[str, _Ready] = field(default_factory=dict)
+    # See `guard.must_wait`.
+    far: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -86,16 +111,18 @@ class Pusher:
             # An earlier turn called the vendor and could not record the outcome, as on a full disk: nobody waits for it any more.
             self.recover([connection.name])
         lock = threading.Lock()
+        turn = _Turn(connection, client)
 
         def due(most: int) -> list[Delivery]:
+            turn.far.clear()
             with self.store.read() as tx:
                 result.paused = result.paused or connection.name in state.pauses(tx)
                 return [] if result.paused else outbox.due(tx, connection.name, self.clock.now(), most)
 
-        def deliver(delivery: Delivery) -> None:
+        def deliver(delivery: Delivery) -> Delivery | None:
             one = Pushed()
             try:
-                self._deliver(connection, client, delivery, one)
+                return self._deliver(turn, crew, delivery, one)
             finally:
                 with lock:
                     result.add(one)
@@ -103,75 +130,134 @@ class Pusher:
         def over() -> bool:
             return result.paused or result.kept_back is not None or (stop is not None and stop.is_set())
 
-        Abreast(connection.name, abreast, due, deliver, over).run()
+        crew = Abreast(connection.name, abreast, due, deliver, over)
+        crew.run()
         with self.store.read() as tx:
             result.next_at = None if result.paused else outbox.next_due(tx, connection.name)
         if result.next_at is not None and result.kept_back is not None:
             result.next_at = max(result.next_at, result.kept_back)
         return result
 
-    def _deliver(self, connection: Connection, client: Client, delivery: Delivery, result: Pushed) -> None:
-        result.kept_back = client.left_alone_until()
-        if result.kept_back is not None:
-            # Nothing is written about the delivery: however many wait behind an open breaker, none of them is touched.
-            return
-        action = connection.actions.get(delivery.action)
-        if action is None:
-            self.settler.bury(delivery, "unsupported", f"{connection.name} does not offer {delivery.action}", result)
-            return
-        with self.store.read() as tx:
-            run = runs.get(tx, delivery.run)
-            recipe = self.recipe_of(run) if run else None
-            wait = guard.must_wait(tx, recipe, self.clock.now()) if recipe else ""
-            base = records.get(tx, delivery.target) if delivery.target else None
-            since = restoring.since(tx, delivery)
-            unasked = asking.is_message(delivery) and delivery.action == asking.ASK and not still_asked(tx, delivery)
-            earlier = _made_earlier(tx, delivery)
-        over = run is not None and run.state == "cancelled" and not asking.is_courtesy(delivery)
-        # What is in doubt is looked up all the same, so that it is known what was done.
-        if run is None or ((over or unasked) and delivery.state != "unknown"):
-            self.settler.drop(delivery)
-            return
-        if wait and delivery.state != "unknown" and not failing.is_notice(delivery):
-            # What is in doubt is looked up all the same: that tells what was done, and does nothing.
-            self.settler.postpone(delivery, wait, timedelta(minutes=1), result)
-            return
-        call = Call(
-            # A copy: what the connector's code does to it must not reach what is kept.
-            inputs=msgspec.convert(deepcopy(dict(delivery.inputs)), action.inputs_type),
-            marker=delivery.marker,
-            target=delivery.target.key if delivery.target else None,
-            base=base.entity() if base else None,
-            since=since,
-            # What happened in the time that a restored store lost was sent when nobody knows.
-            sent=None if restoring.is_lost(delivery) else delivery.sent_at,
-        )
-        if delivery.state == "unknown":
-            self._settle_doubt(connection, client, action, call, delivery, run, recipe, result)
-            return
-        if earlier is not None:
-            result.adopted += 1
-            self.settler.confirm(delivery, earlier, run, recipe, result, keep_receipt=False)
-            return
-        self.probe("push.claimed")
-        sent = msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, sent_at=self.clock.now())
-
-        def claimed(tx: Tx) -> bool:
-            # Or somebody decided about it meanwhile: a person, or a newer run that took its run's place.
-            stands = outbox.claim(tx, sent, delivery.state)
-            return stands and not (recipe is not None and self._left_alone(tx, delivery, run, recipe, result))
-
-        if not self.store.join(claimed):
-            return
+    def _deliver(self, turn: _Turn, crew: Abreast, delivery: Delivery, result: Pushed) -> Delivery | None:
+        """Do one; gives the one that was marked together with its outcome, which is to be sent next."""
+        ready = turn.begun.pop(delivery.id, None) or self._begun(turn, delivery, result)
+        if ready is None:
+            return None
+        connection, action, sent = turn.connection, ready.action, ready.sent
         self.probe("push.sent")
         try:
             with blaming(connection.connector.name, f"{action.name} of {connection.name}"):
-                receipt = receipt_of(action.perform(client, call))
+                receipt = receipt_of(action.perform(turn.client, ready.call))
         except Exception as error:  # noqa: BLE001  # whatever it was, the delivery's state must say what is known
-            self._failed(connection, sent, action, recipe, error, result)
-            return
+            self._failed(connection, sent, action, ready.recipe, error, result)
+            return None
         self.probe("push.answered")
-        self.settler.confirm(sent, receipt, run, recipe, result, keep_receipt=True)
+        following = self._following(turn, crew)
+        if following is None:
+            self.settler.confirm(sent, receipt, ready.run, ready.recipe, result, keep_receipt=True)
+            return None
+        # None where it came to nothing, so that it has to be begun by itself.
+        marked: bool | None = None
+        beside = Pushed()
+
+        def mark(tx: Tx) -> None:
+            nonlocal marked
+            marked = self._marks(tx, following, beside)
+
+        try:
+            self.settler.confirm(sent, receipt, ready.run, ready.recipe, result, keep_receipt=True, along=mark)
+        except Exception:
+            if marked:
+                # It never left. Where it cannot be written, it is taken for a doubt.
+                with suppress(StoreError):
+                    self.settler.put_back(following.sent)
+            raise
+        if marked is None:
+            crew.not_begun(following.delivery)
+            return None
+        result.add(beside)
+        if not marked:
+            crew.done(following.delivery)
+            return None
+        turn.begun[following.delivery.id] = following
+        return following.delivery
+
+    def _begun(self, turn: _Turn, delivery: Delivery, result: Pushed) -> _Ready | None:
+        """Mark one as sent; None where there is nothing to send, or something else to do about it, which is done then."""
+        connection, client = turn.connection, turn.client
+        result.kept_back = client.left_alone_until()
+        if result.kept_back is not None:
+            # Nothing is written about the delivery: however many wait behind an open breaker, none of them is touched.
+            return None
+        action = connection.actions.get(delivery.action)
+        if action is None:
+            self.settler.bury(delivery, "unsupported", f"{connection.name} does not offer {delivery.action}", result)
+            return None
+        seen = self._see(turn, delivery)
+        run = seen.run
+        # What is in doubt is looked up all the same, so that it is known what was done.
+        if run is None or (seen.is_off(delivery) and delivery.state != "unknown"):
+            self.settler.drop(delivery)
+            return None
+        if seen.wait and delivery.state != "unknown" and not failing.is_notice(delivery):
+            # What is in doubt is looked up all the same: that tells what was done, and does nothing.
+            self.settler.postpone(delivery, seen.wait, timedelta(minutes=1), result)
+            return None
+        ready = self._ready(delivery, action, seen, run)
+        if delivery.state == "unknown":
+            self._settle_doubt(connection, client, action, ready.call, delivery, run, seen.recipe, result)
+            return None
+        if seen.earlier is not None:
+            result.adopted += 1
+            self.settler.confirm(delivery, seen.earlier, run, seen.recipe, result, keep_receipt=False)
+            return None
+        self.probe("push.claimed")
+        return ready if self.store.join(lambda tx: self._marks(tx, ready, result)) else None
+
+    def _following(self, turn: _Turn, crew: Abreast) -> _Ready | None:
+        """Take the next one where all there is to do about it is to send it, at once.
+
+        What can neither be repeated nor looked up is marked by itself, no earlier than it must be.
+        """
+        one = crew.another()
+        if one is None:
+            return None
+        action = turn.connection.actions.get(one.action)
+        if one.state != "unknown" and action is not None and not isinstance(action.effect, Blind):
+            with suppress(Exception):
+                # Whatever it stumbles over is met again where nothing else hangs on it.
+                seen = self._see(turn, one)
+                plain = not (seen.wait or seen.is_off(one) or seen.earlier)
+                if plain and seen.run is not None and turn.client.left_alone_until() is None:
+                    ready = self._ready(one, action, seen, seen.run)
+                    self.probe("push.claimed")
+                    return ready
+        crew.not_begun(one)
+        return None
+
+    def _see(self, turn: _Turn, delivery: Delivery) -> Seen:
+        with self.store.read() as tx:
+            return see(tx, delivery, self.recipe_of, self.clock.now(), turn.far)
+
+    def _ready(self, delivery: Delivery, action: Action, seen: Seen, run: Run) -> _Ready:
+        call = Call(
+            # A copy: what the connector's code does to it must not reach what is kept.
+            inputs=msgspec.convert(msgspec.to_builtins(delivery.inputs), action.inputs_type),
+            marker=delivery.marker,
+            target=delivery.target.key if delivery.target else None,
+            base=seen.base.entity() if seen.base else None,
+            since=seen.since,
+            # What happened in the time that a restored store lost was sent when nobody knows.
+            sent=None if restoring.is_lost(delivery) else delivery.sent_at,
+        )
+        sent = msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, sent_at=self.clock.now())
+        return _Ready(delivery, sent, action, call, run, seen.recipe)
+
+    def _marks(self, tx: Tx, ready: _Ready, result: Pushed) -> bool:
+        """Mark one as sent; False where somebody decided about it meanwhile: a person, or a newer run that took its run's place."""
+        stands = outbox.claim(tx, ready.sent, ready.delivery.state)
+        recipe = ready.recipe
+        return stands and not (recipe is not None and self._left_alone(tx, ready.delivery, ready.run, recipe, result))
 
     def _left_alone(self, tx: Tx, delivery: Delivery, run: Run, recipe: Recipe, result: Pushed) -> bool:
         """Look once more whether a customer may be reached; if so the ledger is told, in the commit that marks it sent."""
@@ -304,23 +390,3 @@ class Pusher:
             with self.store.write() as tx:
                 self.settler.keep_in_doubt(tx, self.settler.doubt(delivery, told_of(error), action, retry))
             result.unknown += 1
-
-
-def _made_earlier(tx: Tx, delivery: Delivery) -> Receipt | None:
-    """Tell what an earlier delivery of the same marker made, which is used instead of making another."""
-    if not delivery.action.endswith(".ensure") or delivery.target is not None or delivery.state == "unknown":
-        return None
-    for one in outbox.by_marker(tx, delivery.connection, delivery.marker):
-        if one.id == delivery.id or one.state != "confirmed":
-            continue
-        for row in receipts.of_delivery(tx, one.id):
-            return Receipt(
-                stream=row.ref.stream,
-                key=row.ref.key,
-                source_key=row.source_key,
-                url=row.url,
-                version=row.version,
-                changed=False,
-                told="joined the one made earlier",
-            )
-    return None

@@ -15,6 +15,7 @@ from cxbridge.core.connector import Action, Findable, Keyed, Receipt
 from cxbridge.core.engine import asking, consent, failing, guard, joining, reaching
 from cxbridge.core.engine.advancing import SKIPPED, noted, skipped, with_result
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.pushed import OnSettled, Pushed, RecipeOf
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.errors import CxbridgeError, PluginError, RateLimited, Retryable, VendorError
@@ -23,41 +24,8 @@ from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.schema import Retry
 from cxbridge.core.store import Store, Tx, approvals, audit, letters, outbox, planning, receipts, runs, state
 
-
-@dataclass(slots=True)
-class Pushed:
-    """What one push of a connection did. `next_at` is when something is due again; `connections` have new work.
-
-    `kept_back` is until when we keep back ourselves what is due: the vendor is left alone, or another worker speaks to it.
-    """
-
-    confirmed: int = 0
-    adopted: int = 0
-    retried: int = 0
-    unknown: int = 0
-    dead: int = 0
-    paused: bool = False
-    kept_back: datetime | None = None
-    next_at: datetime | None = None
-    connections: set[str] = field(default_factory=set)
-    settled: list[tuple[Delivery, Receipt | None]] = field(default_factory=list)
-
-    def add(self, other: "Pushed") -> None:
-        """Sum up; what is due next is the newer one's to say."""
-        for name in ("confirmed", "adopted", "retried", "unknown", "dead"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.paused = self.paused or other.paused
-        self.kept_back = other.kept_back or self.kept_back
-        self.next_at = other.next_at
-        self.connections |= other.connections
-        self.settled += other.settled
-
-
 # What a run gets whose recipe cannot be had any more.
 DEFAULT_RETRY = Retry()
-
-OnSettled = Callable[[Delivery, Receipt | None], None]
-RecipeOf = Callable[[Run], Recipe | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +49,9 @@ class Settler:
         result: Pushed,
         *,
         keep_receipt: bool,
+        along: Callable[[Tx], None] | None = None,
     ) -> None:
+        """Record that a write was done, or found done, and move its run on. `along` is done in the same commit, if it can be."""
         now = self.clock.now()
         settled = msgspec.structs.replace(delivery, state="confirmed", settled_at=now, error="", error_code="")
         ref = Ref(delivery.connection, receipt.stream, receipt.key)
@@ -120,12 +90,33 @@ class Settler:
                 self._close(tx, delivery, current, recipe, result)
             self.probe("push.recorded")
 
-        self.store.join(record)
+        self._join(record, along)
         self.probe("push.settled")
         result.confirmed += 1
         result.settled.append((settled, receipt))
         if self.on_settled:
             self.on_settled(settled, receipt)
+
+    def _join(self, record: Callable[[Tx], None], along: Callable[[Tx], None] | None) -> None:
+        stumbled = False
+
+        def both(tx: Tx) -> None:
+            nonlocal stumbled
+            record(tx)
+            if along is not None:
+                try:
+                    along(tx)
+                except Exception:
+                    stumbled = True
+                    raise
+
+        try:
+            self.store.join(both)
+        except Exception:
+            if not stumbled:
+                raise
+            # Nothing was committed, and an outcome must not be lost over what would have come along.
+            self.store.join(record)
 
     def _close(self, tx: Tx, delivery: Delivery, run: Run, recipe: Recipe, result: Pushed) -> None:
         """Take the buttons away again from a question that was decided while it was being put."""
@@ -147,7 +138,7 @@ class Settler:
             runs.save(tx, run)
             return None
         now = self.clock.now()
-        mine = letters.take_turn(tx, outbox.of_run(tx, run.id), now)
+        mine = letters.take_turn(tx, outbox.unsettled_of_run(tx, run.id), now)
         open_ones = [one for one in mine if one.state in OPEN_DELIVERIES]
         result.connections |= {one.connection for one in open_ones}
         scopes = Scopes(tx, now)

@@ -12,7 +12,8 @@ import msgspec
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine import guard
 from cxbridge.core.engine.connections import Probe, no_probe
-from cxbridge.core.engine.settle import Pushed, RecipeOf, Settler
+from cxbridge.core.engine.pushed import Pushed, RecipeOf
+from cxbridge.core.engine.settle import Settler
 from cxbridge.core.ledger import Run
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import Store, runs, state

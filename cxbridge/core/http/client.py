@@ -25,7 +25,9 @@ from cxbridge.core.http.request import Ask, RequestDone, lower
 from cxbridge.core.http.retry import Backoff, tries
 from cxbridge.core.http.tokens import Session, TokenStore
 from cxbridge.core.http.verdict import UNREADABLE, located, verdict
-from cxbridge.core.http.wire import USER_AGENT, Wire, open_http
+from cxbridge.core.http.wire import USER_AGENT, Wire, open_way
+
+_JSON: Mapping[str, str] = {"content-type": "application/json"}
 
 # The token endpoint has a limit of its own, apart from the API's.
 TOKEN_BUCKET = "token endpoint"  # noqa: S105 - the name of a bucket
@@ -55,6 +57,7 @@ class Client:
     ) -> None:
         self._endpoint = endpoint
         self._base = Base(httpx.URL(endpoint.base_url), endpoint.hosts)
+        self._headers = lower(endpoint.headers)
         self._connection = connection
         self._clock = clock
         self._limiter = limiter
@@ -192,16 +195,23 @@ class Client:
         doubt, number = False, 1
         failed: Retryable | None = None
         try:
+            try:
+                # Nearly always there is no more to it than this.
+                return self._attempt(ask, patience, 1)
+            except Retryable as error:
+                failed, doubt = error, error.sent
             harmless = repeatable or ask.reads
             for attempt in tries(self._backoff, harmless=harmless, left=lambda: patience.left, sleep=patience.wait):
                 number = attempt.retry_state.attempt_number
                 with attempt:
+                    if number == 1:
+                        raise failed
                     try:
                         return self._attempt(ask, patience, number)
                     except Retryable as error:
                         doubt = doubt or error.sent
                         # Kept back after a try that failed, the call failed as that try did.
-                        if isinstance(error, Withheld) and failed is not None:
+                        if isinstance(error, Withheld):
                             raise _kept_back(failed, error) from failed.__cause__
                         failed = error
                         raise
@@ -304,8 +314,8 @@ class Client:
         except Rejected as error:
             raise located(error, self._connection, method) from None
         content = None if json is None else msgspec.json.encode(json)
-        kind = {} if content is None else {"content-type": "application/json"}
-        given = {**kind, **lower(self._endpoint.headers), **lower(headers or {})}
+        kind = {} if content is None else _JSON
+        given = {**kind, **self._headers, **lower(headers)} if headers else {**kind, **self._headers}
         shown = self._base.shown(url)
         reads = method == "GET" or (self._endpoint.reads is not None and self._endpoint.reads(method, shown))
         return Ask(method, shown, url, given, content, reads=reads)
@@ -351,14 +361,14 @@ def open_client(
     """
     token_url = endpoint.auth.token_url if isinstance(endpoint.auth, Grant) else None
     chance = random or SystemRandom()
-    http = open_http(transport, endpoint.timeout, read_only=read_only, token_url=token_url, user_agent=user_agent)
+    way = open_way(transport, read_only=read_only, token_url=token_url)
     return Client(
         endpoint,
         connection=connection,
         clock=clock,
         tokens=tokens,
         limiter=limiter or Limiter(clock),
-        wire=Wire(http, clock, timeout=endpoint.timeout, max_body=endpoint.max_body),
+        wire=Wire(way, clock, timeout=endpoint.timeout, max_body=endpoint.max_body, user_agent=user_agent),
         on_request=on_request,
         may_send=may_send,
         breaker=breaker or Breaker(connection, clock, chance),

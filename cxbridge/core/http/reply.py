@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from math import isnan
 from typing import Any, TypeVar
 
@@ -153,6 +154,7 @@ def _misfit(told: str) -> str:
     return (what.replace("`", "") if what.startswith(_VALUE_FREE) else "a value is not of the expected kind") + where
 
 
+@lru_cache(maxsize=64)
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text.strip())

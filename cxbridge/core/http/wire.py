@@ -6,13 +6,12 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
 from cxbridge import __version__
 from cxbridge.core.clock import Clock
-from cxbridge.core.errors import Rejected, Retryable, WireFormat
+from cxbridge.core.errors import Rejected, Retryable, WireFormat, Withheld
 
 MIB = 1024 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,6 +28,9 @@ Transport = httpx.BaseTransport
 
 # The mark of a request that only reads although its method does not say so.
 READS = "cxbridge.reads"
+
+# Methods whose requests say how long they are even where they hold nothing.
+_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 
 # Some servers take the method from here.
 _OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
@@ -70,15 +72,8 @@ class ReadOnlyTransport(httpx.BaseTransport):
         self._inner.close()
 
 
-def open_http(
-    transport: httpx.BaseTransport | None,
-    timeout: float,
-    *,
-    read_only: bool,
-    token_url: str | None,
-    user_agent: str = USER_AGENT,
-) -> httpx.Client:
-    """Open the connection pool of one client: no redirects, no cookies, nothing taken from the environment."""
+def open_way(transport: httpx.BaseTransport | None, *, read_only: bool, token_url: str | None) -> httpx.BaseTransport:
+    """Open what the requests of one client go over, with a pool of connections: nothing is taken from the environment."""
     for name in ("httpx", "httpcore"):
         logger = logging.getLogger(name)
         # They log whole URLs and the vendor's headers; what may be known goes through `on_request`.
@@ -87,14 +82,7 @@ def open_http(
     # Idle connections are dropped early: a write over one that the vendor has just closed is a write of unknown fate.
     limits = httpx.Limits(max_connections=10, max_keepalive_connections=10, keepalive_expiry=5.0)
     inner = transport or httpx.HTTPTransport(verify=_trusted(), limits=limits, trust_env=False)
-    return httpx.Client(
-        transport=ReadOnlyTransport(inner, token_url) if read_only else inner,
-        headers={"accept": "application/json", "accept-encoding": "gzip", "user-agent": user_agent},
-        timeout=timeout,
-        follow_redirects=False,
-        trust_env=False,
-        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
-    )
+    return ReadOnlyTransport(inner, token_url) if read_only else inner
 
 
 @lru_cache(maxsize=1)
@@ -109,26 +97,55 @@ def sendable(value: str) -> bool:
 
 
 class Wire:
-    """Sends requests and reads answers whole, in bytes, within bounds."""
+    """Sends requests and reads answers whole, in bytes, within bounds. Nothing is followed elsewhere, and no cookie kept.
 
-    def __init__(self, http: httpx.Client, clock: Clock, *, timeout: float, max_body: int) -> None:
-        self._http = http
+    What an HTTP client does beyond that, and is not wanted here, would cost more than the request itself.
+    """
+
+    def __init__(
+        self,
+        way: httpx.BaseTransport,
+        clock: Clock,
+        *,
+        timeout: float,
+        max_body: int,
+        user_agent: str = USER_AGENT,
+    ) -> None:
+        self._way = way
         self._clock = clock
         self._timeout = timeout
         self._max_body = max_body
+        self._closed = False
+        self._headers = {
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            "connection": "keep-alive",
+            "user-agent": user_agent,
+        }
+        self._timeouts = httpx.Timeout(timeout).as_dict()
 
     def request(
         self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None, *, reads: bool = False
     ) -> httpx.Request:
-        """Make a request out of its parts; `reads` marks one that only reads whatever its method.
+        """Make a request out of its parts, headers named in small letters; `reads` marks one that only reads whatever its method.
 
         Raises:
             Rejected: when a header cannot be sent; the HTTP library would quote it in full.
         """
         if not all(sendable(value) for value in headers.values()):
             raise Rejected("a header holds a line break or a letter outside ASCII")
-        mark = {READS: True} if reads else {}
-        return self._http.build_request(method, url, headers=dict(headers), content=content, extensions=mark)
+        told = {"host": url.netloc.decode("ascii"), **self._headers, **headers}
+        if content or method in _WITH_CONTENT:
+            told.setdefault("content-length", str(len(content or b"")))
+        extensions: dict[str, object] = {"timeout": self._timeouts}
+        if reads:
+            extensions[READS] = True
+        # With a stream nothing is added to what is told here.
+        request = httpx.Request(
+            method, url, headers=told, stream=httpx.ByteStream(content or b""), extensions=extensions
+        )
+        request.read()
+        return request
 
     def exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
         """Send once and give status, headers and the decompressed body.
@@ -137,10 +154,13 @@ class Wire:
             Retryable: when no complete answer came; `sent` is False when the request certainly never left.
             WireFormat: when the answer is larger or more compressed than allowed.
             WriteRefused: when this client may only read.
+            Withheld: when it is closed.
         """
+        if self._closed:
+            raise Withheld("the client is closed", sent=False)
         deadline = self._clock.monotonic() + self._timeout * DRIP
         try:
-            response = self._http.send(request, stream=True)
+            response = self._way.handle_request(request)
             try:
                 return response.status_code, response.headers, self._body(response, request.method, deadline)
             finally:
@@ -154,7 +174,8 @@ class Wire:
 
     def close(self) -> None:
         """Close all connections."""
-        self._http.close()
+        self._closed = True
+        self._way.close()
 
     def _body(self, response: httpx.Response, method: str, deadline: float) -> bytes:
         declared = _length(response.headers)

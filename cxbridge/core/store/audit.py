@@ -22,6 +22,7 @@ from cxbridge.core.errors import ConfigError
 from cxbridge.core.ledger import Delivery, Ref
 from cxbridge.core.store import schema, state
 from cxbridge.core.store.columns import to_micros
+from cxbridge.core.store.prepared import execute
 from cxbridge.core.store.sealing import is_sealed, seal, unseal
 from cxbridge.core.store.tx import Tx
 
@@ -143,10 +144,10 @@ def _append(
     head = (_HEAD, end + hmac.digest(stand.keys.head, end, "sha256"))
     words = _statements(tx.dialect)
     if words.both:
-        tx.connection.exec_driver_sql(words.both, (*head, seq, at, *texts, mac))
+        execute(tx.connection, words.both, (*head, seq, at, *texts, mac))
     else:
-        tx.connection.exec_driver_sql(words.add, (seq, at, *texts, mac))
-        tx.connection.exec_driver_sql(words.keep, head)
+        execute(tx.connection, words.add, (seq, at, *texts, mac))
+        execute(tx.connection, words.keep, head)
 
 
 def _end(tx: Tx, stand: "_Stand") -> Head:
@@ -319,7 +320,7 @@ class _Stand(msgspec.Struct, frozen=True):
 
 
 def _stand(tx: Tx) -> _Stand:
-    rows = tx.connection.exec_driver_sql(_statements(tx.dialect).read, (state.INSTANCE_KEY, _HEAD)).fetchall()
+    rows = execute(tx.connection, _statements(tx.dialect).read, (state.INSTANCE_KEY, _HEAD)).fetchall()
     held = {name: bytes(value) for name, value, _ in rows}
     sealed, kept = held.get(state.INSTANCE_KEY), held.get(_HEAD)
     keys = _derived(state.opened(sealed, tx.key) if sealed is not None else state.instance_key(tx))

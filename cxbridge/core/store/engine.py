@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -14,12 +15,16 @@ from sqlalchemy.engine import Engine
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import ConfigError, CxbridgeError, StoreError
 from cxbridge.core.store import migrate, packing, postgresql, sole, sqlite
-from cxbridge.core.store.failures import translated
+from cxbridge.core.store.failures import translated, translation
+from cxbridge.core.store.kept import Kept
 from cxbridge.core.store.shares import Share, Shares
 from cxbridge.core.store.turns import turn
 from cxbridge.core.store.tx import Dialect, Tx
 
 T = TypeVar("T")
+
+# How many connections for reading are kept at hand, where the database is a file.
+_READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,9 @@ class Store:
         self._key = key
         self._packs = packing.Packs()
         self._writers, self._readers = database.writers, database.readers
+        in_a_file = database.path is not None
+        self._to_write = Kept(database.writers, 1 if in_a_file else 0)
+        self._to_read = Kept(database.readers, _READERS if in_a_file else 0)
         self._turn = database.turn
         # The address of the server as the driver takes it, with its password; None where there is no server.
         self.conninfo = database.conninfo
@@ -62,7 +70,7 @@ class Store:
         self._lock = threading.Lock()
         self._guard: ContextVar[Callable[[Tx], None] | None] = ContextVar("guard", default=None)
         self._writer: int | None = None
-        self._closed = False
+        self.is_closed = False
         self._shares = Shares(self._write_shares)
 
     @classmethod
@@ -148,7 +156,7 @@ class Store:
         if not self.writing:
             raise RuntimeError("this store was opened for reading")
         beside = self._writers.execution_options(**{postgresql.ASIDE: True})
-        with self._transaction(beside, writing=True) as tx:
+        with _Transaction(self, Kept(beside, 0), writing=True) as tx:
             yield tx
 
     @contextmanager
@@ -160,15 +168,13 @@ class Store:
         finally:
             self._guard.reset(token)
 
-    @contextmanager
-    def read(self) -> Iterator[Tx]:
+    def read(self) -> AbstractContextManager[Tx]:
         """Hold a snapshot, taken at the first query; it neither waits for writers nor makes them wait.
 
         Raises:
             StoreError: the database cannot be read now.
         """
-        with self._transaction(self._readers, writing=False) as tx:
-            yield tx
+        return _Transaction(self, self._to_read, writing=False)
 
     @contextmanager
     def alone(self, who: str) -> Iterator[None]:
@@ -199,7 +205,7 @@ class Store:
             self._writer = me
             try:
                 # The turn outlasts the commit: on SQLite that is when the log is folded into the file.
-                with self._turn(), self._transaction(self._writers, writing=True) as tx:
+                with self._turn(), _Transaction(self, self._to_write, writing=True) as tx:
                     yield tx
             finally:
                 self._writer = None
@@ -230,24 +236,23 @@ class Store:
     def _told(self) -> Iterator[None]:
         """Say a driver's error in words, and keep it as what is wrong with the store."""
         try:
-            with translated(self.place):
-                yield
-        except StoreError as error:
-            # Not what was raised inside for reasons of its own.
-            if error.__cause__ is not None:
-                self.trouble = str(error)
+            yield
+        except BaseException as error:
+            self.tell(error, writing=True)
             raise
 
-    @contextmanager
-    def _transaction(self, engine: Engine, *, writing: bool) -> Iterator[Tx]:
-        if self._closed:
-            raise StoreError(f"{self.place} is closed: this program is ending")
-        with self._told() if writing else translated(self.place), engine.connect() as connection:
-            # Commits at the end, rolls back on any exception.
-            with connection.begin():
-                yield Tx(connection, self.dialect, writing=writing, key=self._key, packs=self._packs)
-        if writing:
-            self.committed_at = self.clock.monotonic()
+    def tell(self, error: BaseException, *, writing: bool) -> None:
+        """Raise in words what a driver failed with; anything else is left to whoever calls."""
+        told = translation(self.place, error)
+        # Not what was raised inside for reasons of its own.
+        if writing and (told is not None or (isinstance(error, StoreError) and error.__cause__ is not None)):
+            self.trouble = str(told or error)
+        if told is not None:
+            raise told from error
+
+    def tx(self, connection: sa.Connection, *, writing: bool) -> Tx:
+        """Give a transaction that was begun as the modules of this package pass it among themselves."""
+        return Tx(connection, self.dialect, writing=writing, key=self._key, packs=self._packs)
 
     def shrink(self) -> None:
         """Give back to the disk what a file no longer needs; a database server does so by itself, in time.
@@ -257,7 +262,7 @@ class Store:
         """
         if self.path is None:
             return
-        with self._lock, self._turn(), translated(self.place), self._writers.connect() as connection:
+        with self._lock, self._turn(), translated(self.place), self._to_write.take() as connection:
             # In no transaction, and SQLAlchemy has begun one by now.
             for words in ("COMMIT", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
                 connection.exec_driver_sql(words)
@@ -265,16 +270,63 @@ class Store:
     def close(self) -> None:
         """Wait for the writer, then close every connection; a second call does nothing."""
         with self._lock, ExitStack() as stack:
-            if self._closed:
+            if self.is_closed:
                 return
-            self._closed = True
+            self.is_closed = True
+            self._to_read.close()
             self._readers.dispose()
             if self.writing:
                 # Whoever does not let go of the turn has connections of its own, so that ours is not the last.
                 with suppress(CxbridgeError):
                     stack.enter_context(self._turn())
             # Last: on SQLite the last connection to go folds the log into the file, which is a writer's task.
+            self._to_write.close()
             self._writers.dispose()
+
+
+class _Transaction:
+    """A transaction for one `with`: commits at the end, rolls back on any exception, and says a driver's error in words."""
+
+    __slots__ = ("_begun", "_connection", "_kept", "_store", "_writing")
+
+    def __init__(self, store: Store, kept: Kept, *, writing: bool) -> None:
+        self._store = store
+        self._kept = kept
+        self._writing = writing
+
+    def __enter__(self) -> Tx:
+        store = self._store
+        if store.is_closed:
+            raise StoreError(f"{store.place} is closed: this program is ending")
+        connection: sa.Connection | None = None
+        try:
+            connection = self._kept.take()
+            self._begun = connection.begin()
+        except BaseException as error:
+            if connection is not None:
+                self._kept.give_back(connection, sound=False)
+            store.tell(error, writing=self._writing)
+            raise
+        self._connection = connection
+        return store.tx(connection, writing=self._writing)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sound = False
+        try:
+            try:
+                self._begun.__exit__(kind, error, trace)
+                sound = error is None
+            finally:
+                self._kept.give_back(self._connection, sound=sound)
+        except BaseException as failed:
+            self._store.tell(failed, writing=self._writing)
+            raise
+        if error is not None:
+            self._store.tell(error, writing=self._writing)
+        elif self._writing:
+            self._store.committed_at = self._store.clock.monotonic()
 
 
 def _database(url: str, timeout: float, *, make: bool = True) -> _Database:

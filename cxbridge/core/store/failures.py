@@ -52,13 +52,18 @@ def translated(place: str, *, opening: bool = False) -> Iterator[None]:
     """Turn driver errors into StoreError; while opening, what only a person can mend into ConfigError."""
     try:
         yield
-    except exc.TimeoutError as error:
-        raise StoreError(f"{place} has no connection left for this program: too many threads read at once") from error
-    except exc.DBAPIError as error:
-        told = explain(place, error, opening=opening)
+    except (exc.TimeoutError, exc.DBAPIError) as error:
+        told = translation(place, error, opening=opening)
         if told is None:
             raise
         raise told from error
+
+
+def translation(place: str, error: BaseException, *, opening: bool = False) -> CxbridgeError | None:
+    """Give the error to raise in place of one from below; None where it is not the database's, or a bug of ours."""
+    if isinstance(error, exc.TimeoutError):
+        return StoreError(f"{place} has no connection left for this program: too many threads read at once")
+    return explain(place, error, opening=opening) if isinstance(error, exc.DBAPIError) else None
 
 
 def explain(place: str, error: exc.DBAPIError, *, opening: bool = False) -> CxbridgeError | None:

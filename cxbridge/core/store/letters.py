@@ -132,7 +132,7 @@ def newer_value(tx: Tx, run: Run) -> str | None:
 
 
 def take_turn(tx: Tx, mine: Sequence[Delivery], now: datetime) -> list[Delivery]:
-    """Put the letters of a run whose turn has come back into the outbox; gives all of the run's deliveries as they are then.
+    """Put the letters of a run whose turn has come back into the outbox; gives the deliveries that were given as they are then.
 
     A letter that may have been done before is looked for first: its tries were kept for that.
     """

@@ -31,6 +31,11 @@ _claim = Prepared(
     .values({name: sa.bindparam(name) for name in ("state", "attempts", "sent_at")})
 )
 _of_run = Prepared(_whole.where(_deliveries.run == sa.bindparam("run")).order_by(_deliveries.seq))
+_unsettled_of_run = Prepared(
+    _whole.where(
+        _deliveries.run == sa.bindparam("run"), schema.among(_deliveries.state, (*OPEN_DELIVERIES, "dead"))
+    ).order_by(_deliveries.seq)
+)
 _by_marker = Prepared(
     _whole.where(
         _deliveries.connection == sa.bindparam("connection"), _deliveries.marker == sa.bindparam("marker")
@@ -161,6 +166,11 @@ def under_way(tx: Tx, target: Ref) -> list[Delivery]:
 def of_run(tx: Tx, run: str) -> list[Delivery]:
     """Read a run's deliveries in their order."""
     return _of_run.structs(tx.connection, Delivery, {"run": run})
+
+
+def unsettled_of_run(tx: Tx, run: str) -> list[Delivery]:
+    """Read those of a run's deliveries that are open or dead letters, in their order: of a long run nearly all are over."""
+    return _unsettled_of_run.structs(tx.connection, Delivery, {"run": run})
 
 
 def by_marker(tx: Tx, connection: str, marker: str) -> list[Delivery]:

@@ -9,6 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 
 from cxbridge.core.errors import ConfigError
+from cxbridge.core.store import prepared
 
 # The first half of the advisory lock that makes one writer of many processes; the second half is the schema.
 _LOCK = 0x63786272
@@ -80,7 +81,7 @@ def engine(url: URL, *, timeout: float, writer: bool, lost: Lost | None = None) 
                 return
             # One writer at a time across processes, as on SQLite: `seq` then grows in the order of commits, which is
             # what lets a planner remember one number; and reading before writing needs no further thought.
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))")
+            prepared.execute(connection, f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))", ())
 
     return made
 

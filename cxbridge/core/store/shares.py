@@ -96,6 +96,7 @@ class Shares:
         finally:
             for one in together:
                 one.done = True
-                one.woken.set()
+                if one is not mine:
+                    one.woken.set()
             with self._lock:
                 self._hand_over()

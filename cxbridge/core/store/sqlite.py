@@ -11,6 +11,7 @@ from sqlalchemy import event, pool
 from sqlalchemy.engine import Connection, Engine
 
 from cxbridge.core.errors import ConfigError
+from cxbridge.core.store import prepared
 
 # "cxbr": stands in the file's header, so that `file` and this program can tell whose database it is.
 APPLICATION_ID = 0x63786272
@@ -94,7 +95,7 @@ def engine(path: Path, *, timeout: float, writer: bool) -> Engine:
 
     @event.listens_for(made, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        prepared.execute(connection, begin, ())
 
     return made
 

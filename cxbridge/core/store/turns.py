@@ -4,8 +4,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cxbridge.core.errors import ConfigError, StoreError
@@ -14,26 +13,40 @@ _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.025
 
 
-@contextmanager
-def turn(path: Path, timeout: float, place: str) -> Iterator[None]:
+def turn(path: Path, timeout: float, place: str) -> AbstractContextManager[None]:
     """Hold the lock on the file `path`, which is made and never removed: two that make it anew would hold one each.
 
     Raises:
         StoreError: another process held it for `timeout` seconds, or the file cannot be opened now.
         ConfigError: the file cannot be made or written by this user.
     """
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        forbidden = isinstance(error, PermissionError) or error.errno == errno.EROFS
-        raise (ConfigError if forbidden else StoreError)(
-            f"{place} cannot be written, for {path} cannot: {error.strerror}"
-        ) from error
-    try:
-        _wait(handle, timeout, place)
-        yield
-    finally:
-        os.close(handle)
+    return _Turn(path, timeout, place)
+
+
+class _Turn(AbstractContextManager[None]):
+    __slots__ = ("_handle", "_path", "_place", "_timeout")
+
+    def __init__(self, path: Path, timeout: float, place: str) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._place = place
+
+    def __enter__(self) -> None:
+        try:
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            forbidden = isinstance(error, PermissionError) or error.errno == errno.EROFS
+            raise (ConfigError if forbidden else StoreError)(
+                f"{self._place} cannot be written, for {self._path} cannot: {error.strerror}"
+            ) from error
+        try:
+            _wait(self._handle, self._timeout, self._place)
+        except BaseException:
+            os.close(self._handle)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
 
 
 def _wait(handle: int, timeout: float, place: str) -> None:

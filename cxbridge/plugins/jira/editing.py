@@ -49,7 +49,8 @@ def perform(rules: Rules, client: cx.Client, call: cx.Call) -> cx.Receipt:
             )
         return moving.move(rules, client, issue, cx.Transition(to=inputs.status_category))
     if not differs:
-        return issues.receipt(issue, rules, changed=False)
+        # Sent before and never answered, it may have been done then. Unless it is told, nobody meets a person who sets it back.
+        return issues.receipt(issue, rules, wrote=_wanted(inputs) if call.sent else (), changed=False)
     body: dict[str, cx.Json] = {"fields": edit.fields}
     if edit.update:
         body["update"] = edit.update
@@ -70,6 +71,14 @@ def _after(reply: cx.Reply, rules: Rules) -> Issue | None:
         return issue if mapping.ticket(issue, rules).updated_at else None
     except mapping.Unreadable:
         return None
+
+
+def _wanted(inputs: cx.SetTicket) -> tuple[str, ...]:
+    """Name the fields that a write gives a value, those with the platform's own words among them."""
+    given = [name for name in ("subject", "priority", "type", "severity") if getattr(inputs, name) is not None]
+    native = [f"{name}_native" for name in given if name in ("priority", "type")]
+    tags = ["tags"] if inputs.tags_add or inputs.tags_remove else []
+    return (*given, *native, *tags, *(["custom"] if inputs.custom else []))
 
 
 def _edited(rules: Rules, inputs: cx.SetTicket, issue: Issue, now: cx.Ticket) -> _Edit:

@@ -121,3 +121,60 @@ def test_when_it_is_over_what_is_in_hand_ends_and_nothing_more_begins() -> None:
     queue = Queue(*(f"{number:03}" for number in range(20)))
     Abreast("desk", 3, queue.due, queue.settle, lambda: len(queue.done) >= 5).run()
     assert 5 <= len(queue.done) <= 5 + 2
+
+
+def test_the_one_that_was_begun_with_another_is_done_next_by_the_same_thread_whatever_is_over() -> None:
+    queue = Queue(*(f"{number:03}" for number in range(20)))
+    threads: dict[str, int] = {}
+    over = threading.Event()
+
+    def deliver(one: Delivery) -> Delivery | None:
+        threads[one.id] = threading.get_ident()
+        queue.settle(one)
+        following = crew.another()
+        if following is not None and not ahead:
+            ahead[one.id] = following.id
+            over.set()
+            return following
+        if following is not None:
+            crew.not_begun(following)
+        return None
+
+    ahead: dict[str, str] = {}
+    crew = Abreast("desk", 3, queue.due, deliver, over.is_set)
+    crew.run()
+    [(first, second)] = ahead.items()
+    assert threads[first] == threads[second]
+    assert len(queue.done) == len(set(queue.done)) <= 2 + 2 * 3, "those in hand when it was over, and no more"
+
+
+def test_one_that_was_taken_and_not_begun_is_done_all_the_same() -> None:
+    queue = Queue(*(f"{number:03}" for number in range(2 * BATCH)))
+    given_back: list[str] = []
+
+    def deliver(one: Delivery) -> None:
+        following = crew.another()
+        queue.settle(one)
+        if following is not None:
+            given_back.append(following.id)
+            crew.not_begun(following)
+
+    crew = Abreast("desk", 4, queue.due, deliver, never)
+    crew.run()
+    assert len(queue.done) == len(set(queue.done)) == 2 * BATCH
+    assert given_back
+
+
+def test_one_that_was_taken_and_settled_beside_is_not_done_again() -> None:
+    queue = Queue("a", "b", "c")
+
+    def deliver(one: Delivery) -> None:
+        queue.settle(one)
+        following = crew.another()
+        if following is not None:
+            queue.settle(following)
+            crew.done(following)
+
+    crew = Abreast("desk", 1, queue.due, deliver, never)
+    crew.run()
+    assert queue.done == ["a", "b", "c"]

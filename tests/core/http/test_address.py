@@ -6,7 +6,13 @@ import pytest
 from cxbridge.core.errors import Rejected
 from cxbridge.core.http.address import Base
 
-ROOTS = ("https://acme.example", "https://acme.example/", "https://api.example/ex/jira/1/", "http://127.0.0.1:8080/x")
+ROOTS = (
+    "https://acme.example",
+    "https://acme.example/a%20b/%C3%BC",
+    "https://acme.example/",
+    "https://api.example/ex/jira/1/",
+    "http://127.0.0.1:8080/x",
+)
 
 
 @pytest.mark.parametrize("root", ROOTS)

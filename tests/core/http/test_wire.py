@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.errors import Retryable, WireFormat
-from cxbridge.core.http import Anonymous, Client, Endpoint
+from cxbridge.core.errors import Retryable, WireFormat, Withheld
+from cxbridge.core.http import Anonymous, Client, Endpoint, MemoryTokens, open_client
+from cxbridge.core.http.wire import Wire
 
 from .conftest import BASE, Open, Socket, Vendor
 
@@ -213,3 +214,50 @@ def test_sockets_one_connection_serves_many_requests(connect: Open, serve: Serve
     server = serve((OK, OK, OK))
     client = real(connect, server)
     assert [client.get(path).status for path in ("/a", "/b", "/c")] == [200] * 3
+
+
+def test_a_request_says_no_more_than_it_must(serve: Serve, clock: ManualClock) -> None:
+    """As it lies on the wire: every header once, and how long the body is wherever there may be one."""
+    server = serve((OK, OK, OK, OK))
+    client = open_client(
+        Endpoint(f"{server.url}/api", headers={"Accept": "application/vnd.acme+json"}),
+        connection="acme",
+        clock=clock,
+        tokens=MemoryTokens(),
+        user_agent="cxbridge/test",
+    )
+    client.get("/a", {"q": "ü &"})
+    client.post("/a", {"b": 1})
+    client.post("/a")
+    client.delete("/a")
+    client.close()
+    every = {
+        "host": server.url.removeprefix("http://"),
+        "accept": "application/vnd.acme+json",
+        "accept-encoding": "gzip",
+        "connection": "keep-alive",
+        "user-agent": "cxbridge/test",
+    }
+    sent = []
+    for request in server.requests:
+        head, _, body = request.partition(b"\r\n\r\n")
+        line, *headers = head.decode("ascii").split("\r\n")
+        named = [header.partition(": ")[::2] for header in headers]
+        assert len(dict(named)) == len(named)
+        sent.append((line, {name.lower(): value for name, value in named}, body))
+    assert sent == [
+        ("GET /api/a?q=%C3%BC%20%26 HTTP/1.1", every, b""),
+        ("POST /api/a HTTP/1.1", {**every, "content-type": "application/json", "content-length": "7"}, b'{"b":1}'),
+        ("POST /api/a HTTP/1.1", {**every, "content-length": "0"}, b""),
+        ("DELETE /api/a HTTP/1.1", every, b""),
+    ]
+
+
+def test_a_wire_that_was_closed_opens_no_connection_any_more(vendor: Vendor, clock: ManualClock) -> None:
+    wire = Wire(vendor, clock, timeout=1, max_body=MIB)
+    request = wire.request("GET", httpx.URL(BASE), {}, None)
+    wire.close()
+    with pytest.raises(Withheld, match="the client is closed") as caught:
+        wire.exchange(request)
+    assert not caught.value.sent
+    assert vendor.seen == []

@@ -192,3 +192,12 @@ def test_what_was_sent_within_the_hour(store, delivery, noon):
         assert outbox.sent_since(tx, "hand-over", noon - MINUTE) == 3
         assert outbox.sent_since(tx, "hand-over", noon + MINUTE) == 0
         assert outbox.sent_since(tx, "none", noon) == 0
+
+
+def test_what_a_run_still_has_to_do_with_is_read_without_what_is_over(store, delivery):
+    states = ("planned", "sent", "confirmed", "unknown", "retry", "dead", "held", "cancelled", "shadow")
+    with store.write() as tx:
+        outbox.add(tx, [delivery(number, run="a", state=state) for number, state in enumerate(states)])
+        outbox.add(tx, [delivery(100, run="b")])
+        found = [one.state for one in outbox.unsettled_of_run(tx, "a")]
+    assert found == ["planned", "sent", "unknown", "retry", "dead", "held"]

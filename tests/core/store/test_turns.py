@@ -36,10 +36,16 @@ def taken(path):
     return taken
 
 
-def test_writing_lasts_until_the_connection_is_given_back(path, clock, taken):
+def test_writing_lasts_until_the_connection_is_given_back(path, clock, taken, monkeypatch):
     store = Store.open(f"sqlite:///{path}", clock=clock)
     told = []
-    sa.event.listen(store._writers, "checkin", lambda *_: told.append(("given back", taken())))
+    give_back = store._to_write.give_back
+
+    def given_back(connection, **how):
+        give_back(connection, **how)
+        told.append(("given back", taken()))
+
+    monkeypatch.setattr(store._to_write, "give_back", given_back)
     with store.read():
         assert not taken()
     with store.write() as tx:

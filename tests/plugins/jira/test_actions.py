@@ -1,6 +1,7 @@
 """Writing: what is sent, what is not sent because it is so already, and how an earlier write is found again."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -476,6 +477,18 @@ def test_what_is_so_already_is_not_written(desk, inputs: cx.SetTicket) -> None:
     editable(desk)
     receipt = desk.perform("issue.set", inputs, "10042")
     assert (receipt.changed, receipt.wrote) == (False, {})
+    assert desk.writes == []
+
+
+def test_what_an_unanswered_try_may_have_set_is_told_as_written(desk) -> None:
+    """Or else a person who sets it back, before it was pulled, would not be met."""
+    editable(desk)
+    inputs = cx.SetTicket(priority="Medium", type="bug", tags_remove=["absent"], custom={"team": None})
+    again = cx.Call(inputs=inputs, marker=MARKER, target="10042", sent=datetime(2026, 5, 6, tzinfo=UTC))
+    receipt = desk.action("issue.set").perform(desk.client, again)
+    assert not receipt.changed
+    assert receipt.wrote["priority_native"] == "Medium"
+    assert list(receipt.wrote) == ["priority", "type", "priority_native", "type_native", "tags", "custom"]
     assert desk.writes == []
 
 

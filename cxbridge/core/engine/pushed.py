@@ -1,0 +1,43 @@
+"""What a turn of pushing came to, as a value, and whom it tells; decides nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cxbridge.core.connector import Receipt
+from cxbridge.core.ledger import Delivery, Run
+from cxbridge.core.recipes.model import Recipe
+
+# Told of each delivery that was settled, after the commit.
+OnSettled = Callable[[Delivery, Receipt | None], None]
+# Gives the recipe in the version that a run began under, if it can still be had.
+RecipeOf = Callable[[Run], Recipe | None]
+
+
+@dataclass(slots=True)
+class Pushed:
+    """What one push of a connection did. `next_at` is when something is due again; `connections` have new work.
+
+    `kept_back` is until when we keep back ourselves what is due: the vendor is left alone, or another worker speaks to it.
+    """
+
+    confirmed: int = 0
+    adopted: int = 0
+    retried: int = 0
+    unknown: int = 0
+    dead: int = 0
+    paused: bool = False
+    kept_back: datetime | None = None
+    next_at: datetime | None = None
+    connections: set[str] = field(default_factory=set)
+    settled: list[tuple[Delivery, Receipt | None]] = field(default_factory=list)
+
+    def add(self, other: "Pushed") -> None:
+        """Sum up; what is due next is the newer one's to say."""
+        for name in ("confirmed", "adopted", "retried", "unknown", "dead"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.paused = self.paused or other.paused
+        self.kept_back = other.kept_back or self.kept_back
+        self.next_at = other.next_at
+        self.connections |= other.connections
+        self.settled += other.settled
