@@ -14,7 +14,7 @@ from cxbridge.core.ledger import ChangeOp, Incoming, Record, Ref
 from cxbridge.core.store import packing, schema
 from cxbridge.core.store.columns import to_micros
 from cxbridge.core.store.statements import chunks, fill, take_numbers
-from cxbridge.core.store.tx import Tx
+from cxbridge.core.store.tx import Dialect, Tx
 
 T = TypeVar("T")
 
@@ -22,10 +22,6 @@ _records = schema.records.c
 _at_place = (_records.connection == sa.bindparam("connection"), _records.stream == sa.bindparam("stream"))
 _among_keys = _records.key.in_(sa.bindparam("keys", expanding=True))
 
-# What `apply` compares with; bodies stay where they are.
-_known = sa.select(_records.key, _records.id, _records.digest, _records.ordinal, _records.deleted).where(
-    *_at_place, _among_keys
-)
 _living_ids = sa.select(_records.id).where(*_at_place, _among_keys, ~_records.deleted)
 _whole = sa.select(
     _records.connection,
@@ -41,7 +37,10 @@ _whole = sa.select(
 )
 _by_keys = _whole.where(*_at_place, _among_keys)
 
-# Written out, and given rows of values as they lie in the table: SQLAlchemy's own way costs more than the database does.
+# Written out, and given values as they lie in the tables: SQLAlchemy's own way costs more than the database does.
+# What `apply` compares with; bodies stay where they are. The keys go into the brackets.
+_known = """SELECT "key", "id", "digest", "ordinal", "deleted" FROM "records"
+WHERE "connection" = ? AND "stream" = ? AND "key" IN ({})"""
 _log_replaced = """INSERT INTO "changes" ("seq", "record", "op", "at", "before")
 SELECT ?, "id", ?, ?, "body" FROM "records" WHERE "id" = ?"""
 _update = """UPDATE "records" SET "kind" = ?, "source_key" = ?, "digest" = ?, "ordinal" = ?, "deleted" = ?, "seen_at" = ?,
@@ -195,7 +194,8 @@ def _known_of(
     known = {}
     for stream, keys in wanted.items():
         for some in chunks(keys):
-            rows = tx.connection.execute(_known, {"connection": connection, "stream": stream, "keys": some})
+            statement = _spelled(tx.dialect, _known.format(", ".join("?" * len(some))))
+            rows = tx.connection.exec_driver_sql(statement, (connection, stream, *some))
             for key, record, digest, ordinal, deleted in rows:
                 known[stream, key] = (record, digest, ordinal, deleted)
     return known
@@ -265,7 +265,11 @@ def _sliced(rows: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    tx.connection.exec_driver_sql(statement if tx.dialect == "sqlite" else statement.replace("?", "%s"), rows)
+    tx.connection.exec_driver_sql(_spelled(tx.dialect, statement), rows)
+
+
+def _spelled(dialect: Dialect, statement: str) -> str:
+    return statement if dialect == "sqlite" else statement.replace("?", "%s")
 
 
 def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at: datetime) -> int:
