@@ -187,6 +187,9 @@ class Page:
     `entities` belong to the page's own stream; a deleted one is an entity with `deleted_at` set, or its key in `deleted` when
     the vendor tells no more. `beside` holds side-loaded entities by the stream they belong to. `raw` holds the vendor's bytes of
     `entities`, in the same order, or nothing. `refused` counts records that could not be read, with a reason each.
+
+    A large page may be given in parts, each but the last with `more` and the cursor that leads back to the page: they are stored
+    in one commit, and each is done with before the next is mapped, which takes less time and memory than all at once.
     """
 
     entities: Sequence[AnyEntity]
@@ -195,6 +198,7 @@ class Page:
     deleted: Sequence[str] = ()
     raw: Sequence[bytes] = ()
     refused: Sequence[str] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return decode_entity(self.kind, self.body)
 
 
-class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One entity as pulled, ready to be stored: as `Record`, with the vendor's own bytes where they came along."""
 
     stream: str
@@ -247,15 +247,18 @@ def digest_of(entity: AnyEntity) -> bytes:
 
 
 def _digest(entity: AnyEntity, body: bytes) -> bytes:
-    if entity.changed_by is None:
-        # Cut out of the body, which is cheaper than encoding again. Before these two fields stand only texts, in which
-        # quotes are escaped, so that the first place that looks like the field is the field.
-        for name, value in ((b"updated_at", entity.updated_at), (b"version", entity.version)):
-            if value is not None:
-                body = body.replace(b',"%b":%b' % (name, _encoder.encode(value)), b"", 1)
-    else:
+    if entity.changed_by is not None:
         body = _encoder.encode(msgspec.structs.replace(entity, **_BLANK[type(entity)]))
-    return hashlib.blake2b(body, digest_size=16).digest()
+        return hashlib.blake2b(body, digest_size=16).digest()
+    # Cut out of the body, which is cheaper than encoding again. The two fields follow one another, and before them stand only
+    # texts, in which quotes are escaped, so that the first place that looks like a field is the field.
+    updated, version = entity.updated_at, entity.version
+    cut = b""
+    if updated is not None:
+        cut = b',"updated_at":%b' % _encoder.encode(updated)
+    if version is not None:
+        cut += b',"version":%b' % _encoder.encode(version)
+    return hashlib.blake2b(body.replace(cut, b"", 1) if cut else body, digest_size=16).digest()
 
 
 def incoming(stream: str, entity: AnyEntity, raw: bytes | None = None) -> Incoming:

@@ -6,7 +6,7 @@ It must not judge; that is for the rules.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from threading import Event
@@ -217,12 +217,15 @@ class Lab:
             return Reading(stream, (), cursor)
         with self.client(read_only=read_only) as client:
             try:
-                for page in found.pages(client, stored(cursor)):
-                    pages.append(page)
-                    if len(pages) > most:
-                        raise Endless(f"{len(pages)} pages and no end")
+                for count, page in enumerate(found.pages(client, stored(cursor)), 1):
+                    pages.append(_joined(pages.pop(), page) if pages and pages[-1].more else page)
+                    if count > most:
+                        raise Endless(f"{count} pages and no end")
+                if pages and pages[-1].more:
+                    raise Endless("a part of a page, and no end of it")
             except Exception as error:  # noqa: BLE001  # whatever a connector raises is what the rules judge
-                return Reading(stream, tuple(pages), cursor, error)
+                # Of a page that broke off nothing would be stored.
+                return Reading(stream, tuple(page for page in pages if not page.more), cursor, error)
         return Reading(stream, tuple(pages), cursor)
 
     def whole(self, stream: str) -> Reading:
@@ -321,6 +324,22 @@ class Lab:
     def _same(self, action: Action) -> Action:
         [found] = [one for one in self.connect().actions() if one.name == action.name]
         return found
+
+
+def _joined(first: Page, rest: Page) -> Page:
+    """Put what follows of the same page behind a part of it."""
+    beside = {
+        stream: [*first.beside.get(stream, ()), *rest.beside.get(stream, ())]
+        for stream in dict.fromkeys([*first.beside, *rest.beside])
+    }
+    return replace(
+        rest,
+        entities=[*first.entities, *rest.entities],
+        beside=beside,
+        deleted=[*first.deleted, *rest.deleted],
+        raw=[*first.raw, *rest.raw],
+        refused=[*first.refused, *rest.refused],
+    )
 
 
 def stored(cursor: Any) -> Any:

@@ -38,7 +38,10 @@ class Own(BaseException):
         (hostile.yielding(cx.Page([], cursor="x" * 1_100_000)), "a cursor holds"),
         (hostile.yielding(cx.Page([hostile.ticket(1)], cursor=1, raw=[b"a", b"b"])), "ValueError"),
         (hostile.yielding(cx.Page([], cursor=1, deleted=[7])), "must be texts"),  # type: ignore[list-item]
+        (hostile.yielding(cx.Page([hostile.ticket(1)], cursor=1, more=True)), "in the middle of a page"),
         (hostile.huge, "at most 100000"),
+        (hostile.in_parts(deleted=["gone"] * 30_000), "at most 100000"),
+        (hostile.in_parts(), "at most 100000"),
         (hostile.heavy, "at most 128"),
         (hostile.without_end, "entities must be a list"),
     ],
@@ -53,6 +56,17 @@ def test_whatever_a_stream_does_wrong_is_its_plugins_error(
         assert stored(bridge, "bad", "worse") <= 1
         bridge.pull("bad", "good")
         assert stored(bridge, "bad", "good") == 2
+
+
+def test_parts_of_a_page_that_are_too_large_together_are_not_waited_for(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(soundness, "LARGEST_PAGE", 1_000_000)
+    pages = hostile.in_parts(entities=[hostile.ticket(1, body_text="x" * 300_000)])
+    with opened(tmp_path, clock, connector("bad", {"worse": pages})) as bridge:
+        with pytest.raises(PluginError, match="a page holds"):
+            bridge.pull("bad", "worse")
+        assert stored(bridge, "bad", "worse") == 0
 
 
 @pytest.mark.parametrize("round_", [("a",), ("a", "b"), ("a", "b", "c")], ids=len)

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from cxbridge.core import connector as cx
 from cxbridge.plugins.zendesk import Zendesk
 from cxbridge.testing import ConnectorContract, Lab, rules, simulated
 from tests.contract import pages, test_jira, test_zendesk
 from tests.contract.wrong import WRONG, Make, Right, writes
+from tests.contract.wrong.right import Walk
 
 # These two are told apart in tests of their own below.
 APART = {"nothing_happens_before_it_is_asked_for", "waivers_name_a_rule_and_a_reason"}
@@ -51,6 +53,23 @@ def test_a_wrong_connector_is_caught_by_the_rule_about_it(rule: str, make: Make,
 @pytest.mark.parametrize("rule", sorted(rules()))
 def test_the_right_connector_keeps_every_rule(rule: str, right: Right, judge):
     judge(rule, right.lab())
+
+
+# Two look at the module that a connector is in, where one that is made here is not.
+@pytest.mark.parametrize("rule", sorted({*rules()} - {"the_plugin_brings_the_connector"} - APART))
+def test_the_right_connector_keeps_every_rule_when_its_pages_come_in_parts(rule: str, right: Right, judge):
+    judge(rule, right.with_pages(in_parts))
+
+
+def in_parts(walk: Walk) -> Walk:
+    def read(client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
+        for page in walk(client, cursor):
+            for place, one in enumerate(page.entities):
+                yield cx.Page([one], cursor=cursor, raw=page.raw[place : place + 1], more=True)
+            yield replace(page, entities=[], raw=[])
+            cursor = page.cursor
+
+    return read
 
 
 def test_every_rule_has_a_connector_that_breaks_it():

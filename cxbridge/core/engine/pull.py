@@ -12,7 +12,7 @@ from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Page, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.scope import body_view
-from cxbridge.core.engine.soundness import Unsound, Walk, blaming, page_of
+from cxbridge.core.engine.soundness import Unsound, Walk, blaming, bound, page_of, size_of
 from cxbridge.core.engine.subjects import overruled
 from cxbridge.core.errors import CxbridgeError, PluginError
 from cxbridge.core.ledger import Checkpoint, Incoming, Ref, incoming
@@ -195,6 +195,13 @@ class Prepared:
     cursor: object
     deleted: Sequence[str]
     refused: Sequence[str]
+    more: bool = False
+
+    def then(self, rest: "Prepared") -> "Prepared":
+        """Put what follows of the same page behind this part of it, which is of no use by itself any more."""
+        self.items.extend(rest.items)
+        deleted, refused = (*self.deleted, *rest.deleted), (*self.refused, *rest.refused)
+        return Prepared(self.items, rest.cursor, deleted, refused, rest.more)
 
 
 def prepare(stream: Stream, given: object) -> Prepared:
@@ -210,7 +217,27 @@ def prepare(stream: Stream, given: object) -> Prepared:
     items = [incoming(stream.name, entity, raw) for entity, raw in zip(page.entities, raws, strict=True)]
     for beside, entities in page.beside.items():
         items += [incoming(beside, entity) for entity in entities]
-    return Prepared(items, page.cursor, page.deleted, page.refused)
+    return Prepared(items, page.cursor, page.deleted, page.refused, page.more)
+
+
+def whole(parts: Iterator[Prepared]) -> Prepared | None:
+    """Take the next page, all parts of it; None where there is none.
+
+    Raises:
+        Unsound: it never ends, or its end is missing.
+    """
+    page = part = next(parts, None)
+    count = size = 0
+    while page is not None and part is not None and part.more:
+        # A part with nothing on it counts as well, so that there is an end to them.
+        count += 1 + len(part.items) + len(part.deleted) + len(part.refused)
+        size += size_of(part.items)
+        bound(count, size)
+        part = next(parts, None)
+        if part is None:
+            raise Unsound("it ended in the middle of a page")
+        page = page.then(part)
+    return page
 
 
 def _reading(connection: Connection, stream: Stream, pages: Callable[[], Iterator[Page]]) -> Iterator[Prepared]:
@@ -222,7 +249,7 @@ def _reading(connection: Connection, stream: Stream, pages: Callable[[], Iterato
             with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
                 # Prepared in passing, so that the page itself is gone while the next one is fetched.
                 prepared = prepared or map(partial(prepare, stream), pages())
-                page = next(prepared, None)
+                page = whole(prepared)
             if page is not None:
                 walk.passes(page.cursor, page.items, page.deleted, page.refused)
         except CxbridgeError:

@@ -67,11 +67,27 @@ def page_of(given: object) -> Page:
     for beside, entities in given.beside.items():
         _listed(entities, f"beside {beside!r}")
         count += len(entities)
+    bound(count, 0)
+    return given
+
+
+def bound(count: int, size: int) -> None:
+    """Let as many records, of so many bytes as they are stored, be on one page.
+
+    Raises:
+        Unsound: they are too many, or too large together.
+    """
     if count > MOST_ON_A_PAGE:
         raise Unsound(
             f"a page holds {count} records, and at most {MOST_ON_A_PAGE} may come at once: yield smaller pages"
         )
-    return given
+    if size > LARGEST_PAGE:
+        raise Unsound(f"a page holds {size >> 20} MiB, and at most {LARGEST_PAGE >> 20} may come at once")
+
+
+def size_of(items: Sequence[Incoming]) -> int:
+    """Count the bytes of records as they are stored, vendor's payloads among them."""
+    return sum(len(item.body) + len(item.raw or b"") for item in items)
 
 
 def _listed(held: object, name: str) -> None:
@@ -97,9 +113,7 @@ class Walk:
         Raises:
             WireFormat: the pages go in circles, or bring nothing over and over. Unsound: the page or its cursor is too large.
         """
-        size = sum(len(item.body) + len(item.raw or b"") for item in items)
-        if size > LARGEST_PAGE:
-            raise Unsound(f"a page holds {size >> 20} MiB, and at most {LARGEST_PAGE >> 20} may come at once")
+        bound(len(items), size_of(items))
         try:
             place = msgspec.json.encode(cursor, order="deterministic")
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:

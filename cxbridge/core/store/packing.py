@@ -10,9 +10,12 @@ Format of a packed value: a Zstandard frame (RFC 8878) that names its dictionary
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Literal
 
 import sqlalchemy as sa
@@ -41,6 +44,8 @@ SAMPLES, SHARED = 500, 20
 _SAMPLE_BYTES, _LEAST_SAMPLES = 4 << 20, 100
 # Seconds of each pause in learning.
 _BREATH = 0.001
+# So many values of a page are packed in one call. From so many slices on it is worth a thread.
+SLICE, _LEAST_SLICES = 100, 3
 # What is shorter is left as it is.
 _WORTH = 64
 _WORDS = re.compile(rb"\w+|\W+")
@@ -80,7 +85,7 @@ class Packs:
             ident = zstandard.get_frame_parameters(value).dict_id
             mine: dict[int, zstandard.ZstdDecompressor] = self._own.__dict__.setdefault("unpackers", {})
             if ident not in mine:
-                mine[ident] = zstandard.ZstdDecompressor(dict_data=self._dictionary(connection, ident))
+                mine[ident] = zstandard.ZstdDecompressor(dict_data=self.dictionary(connection, ident))
             return mine[ident].decompress(value)
         except zstandard.ZstdError as error:
             raise StoreError(f"a value in the store is damaged ({error}): restore a backup") from error
@@ -89,11 +94,15 @@ class Packs:
         """Give this thread's packer with a dictionary, or with none where `ident` is 0."""
         mine: dict[int, zstandard.ZstdCompressor] = self._own.__dict__.setdefault("packers", {})
         if ident not in mine:
-            known = self._dictionary(connection, ident)
-            mine[ident] = zstandard.ZstdCompressor(level=_LEVEL, dict_data=known, write_checksum=False)
+            mine[ident] = _compressor(self.dictionary(connection, ident))
         return mine[ident]
 
-    def _dictionary(self, connection: Connection, ident: int) -> zstandard.ZstdCompressionDict | None:
+    def dictionary(self, connection: Connection, ident: int) -> zstandard.ZstdCompressionDict | None:
+        """Give a dictionary, which any number of threads may pack and unpack with; None where `ident` is 0.
+
+        Raises:
+            StoreError: it is not there.
+        """
         if not ident:
             return None
         known = self._known.get(ident)
@@ -191,11 +200,115 @@ class Packer:
         # What begins like a packed value must be one.
         return packed if len(packed) < len(value) or value[:4] == MAGIC else value
 
+    def batch(self) -> "Batch":
+        """Begin to gather values that are packed together, with the dictionaries that are known by now."""
+        return Batch(self._packs.packed, self._dictionary)
+
+    def _dictionary(self, stream: str, what: What) -> zstandard.ZstdCompressionDict | None:
+        return self._packs.dictionary(self._connection, self._ids.get((stream, what), 0))
+
     def is_current(self, stream: str, what: What, value: bytes) -> bool:
         """Whether packing a stored value anew would gain nothing."""
         if value[:4] != MAGIC:
             return len(value) < _WORTH
         return zstandard.get_frame_parameters(value).dict_id == self._ids.get((stream, what), 0)
+
+
+class Batch:
+    """The values of a page, packed slice by slice: when they are asked for, or before, by a thread that works ahead meanwhile.
+
+    The library packs a slice without the interpreter's lock, as SQLite stores one: with a second core that costs no time.
+    """
+
+    def __init__(self, packed: bool, dictionary: Callable[[str, What], zstandard.ZstdCompressionDict | None]) -> None:
+        self._packed = packed
+        self._dictionary = dictionary
+        self._slices: list[_Slice] = []
+
+    def add(self, what: What, values: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+        """Take values by their streams, in the order in which they will be asked for; gives them as they are to be stored."""
+        slices = []
+        for stream, some in groupby(values, itemgetter(0)):
+            like = [value for _, value in some]
+            dictionary = self._dictionary(stream, what) if self._packed else None
+            slices += [
+                _Slice(like[start : start + SLICE], dictionary, packed=self._packed)
+                for start in range(0, len(like), SLICE)
+            ]
+        self._slices += slices
+        return chain.from_iterable(one.take() for one in slices)
+
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Have slices packed meanwhile, where there is more than one; ends with the block, whatever was not asked for."""
+        if len(self._slices) < _LEAST_SLICES:
+            yield
+            return
+        over = threading.Event()
+        thread = threading.Thread(target=self._work, args=(over,), name="packing", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _work(self, over: threading.Event) -> None:
+        for one in self._slices:
+            if over.is_set():
+                return
+            one.begin()
+
+
+class _Slice:
+    """Values that are packed in one go, by whichever thread is the first to want them."""
+
+    __slots__ = ("_claim", "_dictionary", "_done", "_found", "_packed", "_values")
+
+    def __init__(self, values: list[bytes], dictionary: zstandard.ZstdCompressionDict | None, *, packed: bool) -> None:
+        self._values, self._dictionary, self._packed = values, dictionary, packed
+        self._claim, self._done = threading.Lock(), threading.Event()
+        self._found: list[bytes] | Exception = []
+
+    def begin(self) -> None:
+        """Pack them, unless somebody does or did."""
+        if self._claim.acquire(blocking=False):
+            try:
+                self._found = _pack_all(self._values, self._dictionary, packed=self._packed)
+            except Exception as error:  # noqa: BLE001  # raised where they are asked for
+                self._found = error
+            self._values = []
+            self._done.set()
+
+    def take(self) -> list[bytes]:
+        """Give them packed, once.
+
+        Raises:
+            ZstdError: as the library did.
+        """
+        self.begin()
+        self._done.wait()
+        found, self._found = self._found, []
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def _pack_all(values: list[bytes], dictionary: zstandard.ZstdCompressionDict | None, *, packed: bool) -> list[bytes]:
+    """Pack like values as `Packer.pack` does each, in one call of the library."""
+    places = [place for place, value in enumerate(values) if value[:4] == MAGIC or (packed and len(value) >= _WORTH)]
+    found = values.copy()
+    if places:
+        segments = _compressor(dictionary).multi_compress_to_buffer([values[place] for place in places])
+        for number, place in enumerate(places):
+            segment, value = segments[number], values[place]
+            if len(segment) < len(value) or value[:4] == MAGIC:
+                found[place] = segment.tobytes()
+    return found
+
+
+def _compressor(dictionary: zstandard.ZstdCompressionDict | None) -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(level=_LEVEL, dict_data=dictionary, write_checksum=False)
 
 
 def is_packed(connection: Connection) -> bool:

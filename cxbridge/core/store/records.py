@@ -1,31 +1,27 @@
 """Storing what was pulled, and reading it back; whether anything follows from a change is not decided here."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
-from cxbridge.core.ledger import Incoming, Record, Ref
+from cxbridge.core.ledger import ChangeOp, Incoming, Record, Ref
 from cxbridge.core.store import packing, schema
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.statements import chunks, fill, replacing, take_numbers
-from cxbridge.core.store.tx import Tx
+from cxbridge.core.store.statements import chunks, fill, take_numbers
+from cxbridge.core.store.tx import Dialect, Tx
 
-Row = dict[str, Any]
+T = TypeVar("T")
 
 _records = schema.records.c
 _at_place = (_records.connection == sa.bindparam("connection"), _records.stream == sa.bindparam("stream"))
 _among_keys = _records.key.in_(sa.bindparam("keys", expanding=True))
 
-# What `apply` compares with; bodies stay where they are.
-_known = sa.select(_records.key, _records.id, _records.digest, _records.ordinal, _records.deleted).where(
-    *_at_place, _among_keys
-)
 _living_ids = sa.select(_records.id).where(*_at_place, _among_keys, ~_records.deleted)
 _whole = sa.select(
     _records.connection,
@@ -41,18 +37,19 @@ _whole = sa.select(
 )
 _by_keys = _whole.where(*_at_place, _among_keys)
 
-# The columns to set are those that the rows name besides `record`.
-_update = sa.update(schema.records).where(_records.id == sa.bindparam("record"))
-_log_replaced = sa.insert(schema.changes).from_select(
-    ["seq", "record", "op", "at", "before"],
-    sa.select(
-        sa.bindparam("seq", type_=schema.changes.c.seq.type),
-        _records.id,
-        sa.bindparam("op", type_=schema.changes.c.op.type),
-        sa.bindparam("at", type_=schema.changes.c.at.type),
-        _records.body,
-    ).where(_records.id == sa.bindparam("record")),
-)
+# Written out, and given values as they lie in the tables: SQLAlchemy's own way costs more than the database does.
+# What `apply` compares with; bodies stay where they are. The keys go into the brackets.
+_known = """SELECT "key", "id", "digest", "ordinal", "deleted" FROM "records"
+WHERE "connection" = ? AND "stream" = ? AND "key" IN ({})"""
+_log_replaced = """INSERT INTO "changes" ("seq", "record", "op", "at", "before")
+SELECT ?, "id", ?, ?, "body" FROM "records" WHERE "id" = ?"""
+_update = """UPDATE "records" SET "kind" = ?, "source_key" = ?, "digest" = ?, "ordinal" = ?, "deleted" = ?, "seen_at" = ?,
+"body" = ? WHERE "id" = ?"""
+_touch = """UPDATE "records" SET "ordinal" = ?, "seen_at" = ?, "body" = ? WHERE "id" = ?"""
+_bury = """UPDATE "records" SET "deleted" = ?, "seen_at" = ? WHERE "id" = ?"""
+_put_raw = """INSERT INTO "payloads" ("record", "raw") VALUES (?, ?)
+ON CONFLICT ("record") DO UPDATE SET "raw" = excluded."raw"
+"""
 _new_record = (
     "id",
     "connection",
@@ -86,15 +83,16 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Page:
-    """The rows that a page comes to, by statement."""
+    """What a page comes to, by statement: records with what is to be stored of them, or with what happened to them."""
 
-    inserts: list[tuple[Any, ...]] = field(default_factory=list)
-    updates: list[Row] = field(default_factory=list)
-    touches: list[Row] = field(default_factory=list)
+    inserts: list[tuple[int, Incoming]] = field(default_factory=list)
+    updates: list[tuple[int, Incoming]] = field(default_factory=list)
+    touches: list[tuple[int, Incoming]] = field(default_factory=list)
     created: list[int] = field(default_factory=list)
-    replaced: list[Row] = field(default_factory=list)
-    new_raws: list[tuple[int, bytes]] = field(default_factory=list)
-    raws: list[Row] = field(default_factory=list)
+    replaced: list[tuple[int, ChangeOp]] = field(default_factory=list)
+    # Payloads of those that had none, and of those that may have one.
+    new_raws: list[tuple[int, Incoming]] = field(default_factory=list)
+    raws: list[tuple[int, Incoming]] = field(default_factory=list)
 
 
 def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> Applied:
@@ -109,21 +107,24 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
     newest = _newest(items)
     known = _known_of(tx, connection, newest)
     page = _Page()
-    packer = packing.Packer(tx.packs, tx.connection, connection)
-    _learn(packer, newest.values())
     micros = to_micros(at)
-    free = take_numbers(tx, "record", len(newest) - len(known))
+    record = take_numbers(tx, "record", len(newest) - len(known))
     stale = len(items) - len(newest)
     unchanged = deleted = 0
     refreshed: list[Incoming] = []
     for place, item in newest.items():
         old = known.get(place)
         if old is None:
-            _add(page, packer, connection, item, free, micros)
-            unchanged += item.deleted
-            free += 1
+            page.inserts.append((record, item))
+            if item.raw is not None:
+                page.new_raws.append((record, item))
+            if item.deleted:
+                unchanged += 1
+            else:
+                page.created.append(record)
+            record += 1
             continue
-        record, digest, ordinal, was_deleted = old
+        ident, digest, ordinal, was_deleted = old
         if item.ordinal < ordinal:
             stale += 1
             continue
@@ -131,31 +132,26 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
             unchanged += 1
             if item.ordinal == ordinal:
                 continue
-            page.touches.append(
-                {
-                    "record": record,
-                    "ordinal": item.ordinal,
-                    "seen_at": at,
-                    "body": packer.pack(item.stream, "body", item.body),
-                }
-            )
+            page.touches.append((ident, item))
             refreshed.append(item)
         else:
-            _replace(page, packer, item, record, at)
+            page.updates.append((ident, item))
             if item.deleted and was_deleted:
                 unchanged += 1
             else:
-                page.replaced.append({"record": record, "op": "deleted" if item.deleted else "updated", "at": at})
+                page.replaced.append((ident, "deleted" if item.deleted else "updated"))
                 deleted += item.deleted
         if item.raw is not None:
-            page.raws.append({"record": record, "raw": packer.pack(item.stream, "raw", item.raw)})
+            page.raws.append((ident, item))
+    packer = packing.Packer(tx.packs, tx.connection, connection)
+    _learn(packer, newest.values())
     return Applied(
         created=len(page.created),
         updated=len(page.replaced) - deleted,
         unchanged=unchanged,
         deleted=deleted,
         stale=stale,
-        last_seq=_write(tx, page, micros),
+        last_seq=_write(tx, page, micros, packer, connection),
         refreshed=tuple(refreshed),
     )
 
@@ -163,10 +159,11 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
 def log_again(tx: Tx, connection: str, places: Iterable[tuple[str, str]], at: datetime) -> int:
     """Log a change in which nothing differs of records, named by stream and key, so that they are met once more; gives how many."""
     known = _known_of(tx, connection, sorted(set(places)))
-    page = _Page(replaced=[{"record": record, "op": "updated", "at": at} for record, *_ in sorted(known.values())])
-    if page.replaced:
-        _write(tx, page, to_micros(at))
-    return len(page.replaced)
+    again = sorted(known.values())
+    if again:
+        first = take_numbers(tx, "change", len(again))
+        _log(tx, [(record, "updated") for record, *_ in again], first, to_micros(at))
+    return len(again)
 
 
 def _newest(items: Sequence[Incoming]) -> dict[tuple[str, str], Incoming]:
@@ -197,65 +194,82 @@ def _known_of(
     known = {}
     for stream, keys in wanted.items():
         for some in chunks(keys):
-            rows = tx.connection.execute(_known, {"connection": connection, "stream": stream, "keys": some})
+            statement = _spelled(tx.dialect, _known.format(", ".join("?" * len(some))))
+            rows = tx.connection.exec_driver_sql(statement, (connection, stream, *some))
             for key, record, digest, ordinal, deleted in rows:
                 known[stream, key] = (record, digest, ordinal, deleted)
     return known
 
 
-def _add(page: _Page, packer: packing.Packer, connection: str, item: Incoming, record: int, seen_at: int) -> None:
-    page.inserts.append(
-        (
-            record,
-            connection,
-            item.stream,
-            item.key,
-            item.kind,
-            item.source_key,
-            item.digest,
-            item.ordinal,
-            item.deleted,
-            seen_at,
-            packer.pack(item.stream, "body", item.body),
-        )
-    )
-    if item.raw is not None:
-        page.new_raws.append((record, packer.pack(item.stream, "raw", item.raw)))
-    if not item.deleted:
-        page.created.append(record)
-
-
-def _replace(page: _Page, packer: packing.Packer, item: Incoming, record: int, at: datetime) -> None:
-    page.updates.append(
-        {
-            "record": record,
-            "kind": item.kind,
-            "source_key": item.source_key,
-            "digest": item.digest,
-            "ordinal": item.ordinal,
-            "deleted": item.deleted,
-            "seen_at": at,
-            "body": packer.pack(item.stream, "body", item.body),
-        }
-    )
-
-
-def _write(tx: Tx, page: _Page, at: int) -> int:
+def _write(tx: Tx, page: _Page, at: int, packer: packing.Packer, connection: str) -> int:
     first = take_numbers(tx, "change", len(page.replaced) + len(page.created))
-    for seq, row in enumerate(page.replaced, first):
-        row["seq"] = seq
-    first += len(page.replaced)
-    # The order matters: the log copies stored bodies before they are replaced, and points at records that exist.
-    for statement, rows in ((_log_replaced, page.replaced), (_update, page.updates), (_update, page.touches)):
-        if rows:
-            tx.connection.execute(statement, rows)
-    created = [(seq, record, "created", at) for seq, record in enumerate(page.created, first)]
-    fill(tx, schema.records, _new_record, page.inserts)
-    fill(tx, schema.changes, ("seq", "record", "op", "at"), created)
-    fill(tx, schema.payloads, ("record", "raw"), page.new_raws)
-    if page.raws:
-        tx.connection.execute(replacing(tx.dialect, schema.payloads, "record"), page.raws)
+    batch = packer.batch()
+    # In the order in which they are stored below.
+    updates, touches, inserts = (
+        batch.add("body", ((item.stream, item.body) for _, item in rows))
+        for rows in (page.updates, page.touches, page.inserts)
+    )
+    new_raws, raws = (
+        batch.add("raw", ((item.stream, item.raw or b"") for _, item in rows)) for rows in (page.new_raws, page.raws)
+    )
+    with batch.ahead():
+        # The order matters: the log copies stored bodies before they are replaced, and points at records that exist.
+        _log(tx, page.replaced, first, at)
+        first += len(page.replaced)
+        for some in _sliced(page.updates):
+            changed = [
+                (item.kind, item.source_key, item.digest, item.ordinal, item.deleted, at, body, record)
+                for (record, item), body in zip(some, updates, strict=False)
+            ]
+            _many(tx, _update, changed)
+        for some in _sliced(page.touches):
+            pairs = zip(some, touches, strict=False)
+            _many(tx, _touch, [(item.ordinal, at, body, record) for (record, item), body in pairs])
+        for some in _sliced(page.inserts):
+            new = [
+                (
+                    record,
+                    connection,
+                    item.stream,
+                    item.key,
+                    item.kind,
+                    item.source_key,
+                    item.digest,
+                    item.ordinal,
+                    item.deleted,
+                    at,
+                    body,
+                )
+                for (record, item), body in zip(some, inserts, strict=False)
+            ]
+            fill(tx, schema.records, _new_record, new)
+        created = [(seq, record, "created", at) for seq, record in enumerate(page.created, first)]
+        fill(tx, schema.changes, ("seq", "record", "op", "at"), created)
+        for some in _sliced(page.new_raws):
+            kept = [(record, raw) for (record, _), raw in zip(some, new_raws, strict=False)]
+            fill(tx, schema.payloads, ("record", "raw"), kept)
+        for some in _sliced(page.raws):
+            _many(tx, _put_raw, [(record, raw) for (record, _), raw in zip(some, raws, strict=False)])
     return first + len(created) - 1
+
+
+def _log(tx: Tx, replaced: Sequence[tuple[int, ChangeOp]], first: int, at: int) -> None:
+    rows = [(seq, op, at, record) for seq, (record, op) in enumerate(replaced, first)]
+    if rows:
+        _many(tx, _log_replaced, rows)
+
+
+def _sliced(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), packing.SLICE):
+        yield rows[start : start + packing.SLICE]
+
+
+def _many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    tx.connection.exec_driver_sql(_spelled(tx.dialect, statement), rows)
+
+
+def _spelled(dialect: Dialect, statement: str) -> str:
+    return statement if dialect == "sqlite" else statement.replace("?", "%s")
 
 
 def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at: datetime) -> int:
@@ -266,12 +280,10 @@ def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at
     living: list[int] = []
     for some in chunks(sorted(set(keys))):
         living += tx.connection.scalars(_living_ids, {"connection": connection, "stream": stream, "keys": some})
-    page = _Page(
-        updates=[{"record": record, "deleted": True, "seen_at": at} for record in living],
-        replaced=[{"record": record, "op": "deleted", "at": at} for record in living],
-    )
     if living:
-        _write(tx, page, to_micros(at))
+        micros, first = to_micros(at), take_numbers(tx, "change", len(living))
+        _log(tx, [(record, "deleted") for record in living], first, micros)
+        _many(tx, _bury, [(True, micros, record) for record in living])
     return len(living)
 
 

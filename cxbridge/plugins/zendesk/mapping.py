@@ -44,13 +44,21 @@ class Shape:
         return {id_: alias for alias, id_ in self.fields.items()}
 
 
+class _Names(dict[int, str]):
+    """Names by id; one that is not there yet is the id written out."""
+
+    def __missing__(self, id_: int) -> str:
+        name = self[id_] = str(id_)
+        return name
+
+
 class TicketMapping:
     """Maps tickets of one account; made once per pull so that the tables are looked up, not built, per ticket."""
 
     def __init__(self, shape: Shape) -> None:
         self._prefix = f"{shape.site}/agent/tickets/"
         # Under which name each custom field goes; filled up as fields are met, so that no id is written out twice.
-        self._names: dict[int, str] = shape.aliases()
+        self._names = _Names(shape.aliases())
         # An alias is always there, null when empty, so that a recipe may ask for it on every ticket.
         self._blank: dict[str, Any] = dict.fromkeys(shape.fields)
         self._labels = shape.labels
@@ -118,12 +126,9 @@ class TicketMapping:
         custom = self._blank.copy()
         names = self._names
         for one in values or ():
-            id_, value = one.id, one.value
+            value = one.value
             if value is not None:
-                name = names.get(id_)
-                if name is None:
-                    name = names[id_] = str(id_)
-                custom[name] = value
+                custom[names[one.id]] = value
         return custom
 
 

@@ -25,6 +25,18 @@ def never_ends(right: Right) -> Lab:
     return right.with_pages(spoil)
 
 
+@breaks("streams_come_to_an_end")
+def leaves_its_last_page_without_an_end(right: Right) -> Lab:
+    def spoil(walk: Walk) -> Walk:
+        def pages(client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
+            for page in walk(client, cursor):
+                yield replace(page, more=True)
+
+        return pages
+
+    return right.with_pages(spoil)
+
+
 @breaks("streams_have_pages")
 def is_shown_one_page_only(right: Right) -> Lab:
     right.fake.rows = {path: rows[:1] for path, rows in right.fake.rows.items()}

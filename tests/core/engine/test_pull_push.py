@@ -81,6 +81,37 @@ def test_every_page_is_one_commit_with_its_cursor(store: Store, client: cx.Clien
     assert found.cursor == 3
 
 
+def test_a_page_in_parts_is_one_commit_with_the_cursor_of_its_end(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    broken = True
+
+    def pages(_: cx.Client, cursor: Any) -> Iterator[cx.Page]:
+        for first in range(int(cursor or 0), 9, 3):
+            people = {"users": [cx.Agent(source_id=str(first), name="Jo")]}
+            yield cx.Page([entity(first)], cursor=first or None, raw=[b"raw"], deleted=["x"], refused=["a"], more=True)
+            yield cx.Page([], cursor=first or None, more=True)
+            if broken and first == 6:
+                raise cx.Retryable("gone for lunch", sent=False)
+            yield cx.Page([entity(first + 1), entity(first + 2)], cursor=first + 3, refused=["b"], beside=people)
+
+    hooks: list[str] = []
+    one = connection(streams=(stream(pages),))
+    with pytest.raises(cx.Retryable):
+        pull(store, one, one.streams["tickets"], client, clock, probe=hooks.append)
+    # Of the page that broke off nothing is stored, and it is asked for again.
+    assert hooks == ["pull.fetched", "pull.stored", "pull.committed"] * 2
+    with store.read() as tx:
+        assert records.count(tx) == {("fake", "tickets"): 6, ("fake", "users"): 2}
+        assert [records.raw(tx, Ref("fake", "tickets", key)) for key in "0134"] == [b"raw", None, b"raw", None]
+        found = checkpoints.get(tx, "fake", "tickets")
+    assert found is not None
+    assert (found.cursor, found.pages) == (6, 2)
+    broken = False
+    told = pull(store, one, one.streams["tickets"], client, clock)
+    assert (told.pages, told.created, told.refused) == (1, 4, 2)
+
+
 @pytest.mark.parametrize("order", ["changed", "scan"])
 def test_a_stream_without_anything_in_it_counts_as_read(
     store: Store, client: cx.Client, clock: ManualClock, order: Any

@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 import pytest
 import sqlalchemy as sa
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -316,3 +317,74 @@ def test_a_store_that_is_set_aside_or_of_another_revision_is_not_compacted(
     with pytest.raises(ConfigError, match="bring them up to date first with `cxbridge db upgrade`"):
         compacting.compact(found)
     found.close()
+
+
+class TestBatch:
+    """The values of a page packed together, by whichever thread comes to them first."""
+
+    @pytest.fixture
+    def filled(self, store: Store, item: Make, noon: datetime) -> Store:
+        """A store with the dictionaries of a stream."""
+        with store.write() as tx:
+            records.apply(tx, "desk", page(item), noon)
+        return store
+
+    @staticmethod
+    def values(count: int) -> list[tuple[str, bytes]]:
+        """Of one stream and then of another without a dictionary, and between them what is left as it is, or is not."""
+        draw = random.Random(7)
+        odd = [b"", b"short", MAGIC, MAGIC + b"like a frame" * 9, bytes(draw.randrange(256) for _ in range(90))]
+        like = [ticket(number, draw) for number in range(count)]
+        return [("tickets", one) for one in [*like, *odd, *like]] + [("users", one) for one in [*odd, *like]]
+
+    def test_a_batch_gives_what_packing_each_would(self, filled: Store) -> None:
+        for count in (0, 1, packing.SLICE, 3 * packing.SLICE + 1):
+            values = self.values(count)
+            with filled.write() as tx:
+                packer = packing.Packer(tx.packs, tx.connection, "desk")
+                alone = [packer.pack(stream, "body", value) for stream, value in values]
+                batch = packer.batch()
+                first, second = batch.add("body", values), batch.add("raw", values)
+                with batch.ahead():
+                    assert list(first) == alone
+                    assert [tx.packs.unpack(tx.connection, one) for one in second] == [one for _, one in values]
+
+    def test_it_works_ahead_of_whoever_asks_and_ends_with_the_block(self, filled: Store) -> None:
+        with filled.write() as tx:
+            batch = packing.Packer(tx.packs, tx.connection, "desk").batch()
+            packed = batch.add("body", self.values(3 * packing.SLICE))
+            with batch.ahead():
+                (thread,) = (one for one in threading.enumerate() if one.name == "packing")
+                thread.join(30)
+                assert len(list(packed)) == len(self.values(3 * packing.SLICE))
+            batch.add("body", self.values(3 * packing.SLICE))
+            with pytest.raises(ZeroDivisionError), batch.ahead():
+                raise ZeroDivisionError
+        assert not [one for one in threading.enumerate() if one.name == "packing"]
+
+    def test_what_packing_fails_with_is_raised_where_the_values_are_asked_for(
+        self, filled: Store, item: Make, noon: datetime, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failing(*_: object, **__: object) -> list[bytes]:
+            raise zstandard.ZstdError("no memory")
+
+        monkeypatch.setattr(packing, "_pack_all", failing)
+
+        def stored() -> None:
+            with filled.write() as tx:
+                records.apply(tx, "desk", page(item, 5_000), noon)
+
+        with pytest.raises(zstandard.ZstdError, match="no memory"):
+            stored()
+        with filled.read() as tx:
+            assert records.count(tx) == {("desk", "tickets"): MANY}
+
+    def test_where_nothing_may_be_packed_only_what_looks_packed_is(self, filled: Store) -> None:
+        values = self.values(3 * packing.SLICE)
+        batch = packing.Batch(False, lambda _, __: pytest.fail("no dictionary is needed"))
+        packed = batch.add("body", values)
+        with batch.ahead():
+            found = list(packed)
+        assert all((one == value) is (value[:4] != MAGIC) for one, (_, value) in zip(found, values, strict=True))
+        with filled.read() as tx:
+            assert [tx.packs.unpack(tx.connection, one) for one in found] == [value for _, value in values]

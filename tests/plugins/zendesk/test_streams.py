@@ -1,5 +1,6 @@
 """The streams of a Zendesk connection: what is asked page by page, where each cursor leads, what ends a walk."""
 
+import json
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from cxbridge.core import connector as cx
+from cxbridge.plugins.zendesk.streams import PART
 
 TICKETS = "/api/v2/incremental/tickets/cursor.json"
 USERS = "/api/v2/incremental/users/cursor.json"
@@ -96,6 +98,30 @@ class TestTickets:
         assert [entity.source_id for entity in page.entities] == ["1", "3"]
         assert len(page.raw) == 2
         assert list(page.refused) == ["ticket 2: tags: Expected `array | null`, got `int`"]
+
+    @pytest.mark.parametrize("count", [PART - 1, PART, PART + 1, 2 * PART + 1])
+    def test_a_large_page_comes_in_parts_that_lead_back_to_it(self, desk, pull, make_ticket, count):
+        rows = [
+            *(make_ticket(number) for number in range(1, count)),
+            make_ticket(count, tags=7),
+            make_ticket(count + 1),
+        ]
+        desk.get(TICKETS).respond(
+            json={"tickets": rows, "users": [{"id": 1}], "after_cursor": "b", "end_of_stream": True}
+        )
+        pages = pull("tickets", {"after": "a"})
+        last = pages.pop()
+        assert len(pages) == count // PART
+        assert all(
+            (page.more, page.cursor, page.beside, page.refused) == (True, {"after": "a"}, {}, ()) for page in pages
+        )
+        assert (last.more, last.cursor, len(last.refused), list(last.beside)) == (False, {"after": "b"}, 1, ["users"])
+        told = [
+            (one.source_id, json.loads(raw)["id"])
+            for page in [*pages, last]
+            for one, raw in zip(page.entities, page.raw, strict=True)
+        ]
+        assert told == [(str(number), number) for number in range(1, count + 2) if number != count]
 
     @pytest.mark.parametrize(
         "body",
