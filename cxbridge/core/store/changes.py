@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Change, Ref
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import chunks
 from cxbridge.core.store.tx import Tx
 
@@ -23,8 +24,8 @@ _whole = sa.select(
     _changes.at,
     _changes.before,
 ).join(schema.records, _records.id == _changes.record)
-_after = _whole.where(_changes.seq > sa.bindparam("seq")).order_by(_changes.seq).limit(sa.bindparam("limit"))
-_last = sa.select(sa.func.max(_changes.seq))
+_after = Prepared(_whole.where(_changes.seq > sa.bindparam("seq")).order_by(_changes.seq).limit(sa.bindparam("limit")))
+_last = Prepared(sa.select(sa.func.max(_changes.seq)))
 # Which record changed and when, newest first, without any body.
 _names = (
     sa.select(_changes.seq, _changes.at, _records.connection, _records.stream, _records.key, _records.kind)
@@ -52,12 +53,12 @@ _FIRST_STEP = 32
 
 def after(tx: Tx, seq: int, limit: int) -> list[Change]:
     """Read the changes behind `seq`, oldest first."""
-    return _read(tx, tx.connection.execute(_after, {"seq": seq, "limit": limit}))
+    return _read(tx, _after.rows(tx.connection, {"seq": seq, "limit": limit}))
 
 
 def last_seq(tx: Tx) -> int:
     """Give the number of the newest change, 0 when there is none."""
-    return tx.connection.scalar(_last) or 0
+    return _last.scalar(tx.connection) or 0
 
 
 def recent(tx: Tx, upto: int, since: datetime, chosen: Callable[[Ref, str], bool], most: int) -> list[Change]:

@@ -35,15 +35,18 @@ _active_for = Prepared(
     ).order_by(_runs.id)
 )
 _waking = sa.and_(_runs.wake_at <= sa.bindparam("now"), _runs.wake_at.is_not(None))
-_due = _whole.where(_waking).order_by(_runs.wake_at, _runs.id).limit(sa.bindparam("limit"))
-_due_behind = _due.where(
-    sa.or_(
-        _runs.wake_at > sa.bindparam("moment"),
-        sa.and_(_runs.wake_at == sa.bindparam("moment"), _runs.id > sa.bindparam("name")),
+_due_first = _whole.where(_waking).order_by(_runs.wake_at, _runs.id).limit(sa.bindparam("limit"))
+_due = Prepared(_due_first)
+_due_behind = Prepared(
+    _due_first.where(
+        sa.or_(
+            _runs.wake_at > sa.bindparam("moment"),
+            sa.and_(_runs.wake_at == sa.bindparam("moment"), _runs.id > sa.bindparam("name")),
+        )
     )
 )
-_next_wake = sa.select(sa.func.min(_runs.wake_at)).where(
-    _runs.wake_at > sa.bindparam("now"), _runs.wake_at.is_not(None)
+_next_wake = Prepared(
+    sa.select(sa.func.min(_runs.wake_at)).where(_runs.wake_at > sa.bindparam("now"), _runs.wake_at.is_not(None))
 )
 _of_part = (_runs.recipe == sa.bindparam("recipe"), _runs.part == sa.bindparam("part"))
 # A range, which the index of the unique key serves; the last code point stands for "and whatever follows".
@@ -67,7 +70,7 @@ def _active_beside(other: sa.FromClause, *which: sa.ColumnElement[bool]) -> sa.E
     )
 
 
-_freed = (
+_freed = Prepared(
     _whole.where(
         schema.among(_runs.state, ACTIVE_RUNS),
         _runs.id > sa.bindparam("after"),
@@ -141,13 +144,13 @@ def due(tx: Tx, now: datetime, limit: int, after: tuple[datetime, str] | None = 
     """
     asked: dict[str, Any] = {"now": now, "limit": limit}
     if after is None:
-        return _read(tx.connection.execute(_due, asked))
-    return _read(tx.connection.execute(_due_behind, {**asked, "moment": after[0], "name": after[1]}))
+        return _due.structs(tx.connection, Run, asked)
+    return _due_behind.structs(tx.connection, Run, {**asked, "moment": after[0], "name": after[1]})
 
 
 def next_wake(tx: Tx, now: datetime) -> datetime | None:
     """Give the next time after `now` that a run waits for."""
-    found: datetime | None = tx.connection.scalar(_next_wake, {"now": now})
+    found: datetime | None = _next_wake.scalar(tx.connection, {"now": now})
     return found
 
 
@@ -156,7 +159,7 @@ def freed(tx: Tx, limit: int, after: str = "") -> list[Run]:
 
     `after` is the id of the last one seen.
     """
-    return _read(tx.connection.execute(_freed, {"after": after, "limit": limit}))
+    return _freed.structs(tx.connection, Run, {"after": after, "limit": limit})
 
 
 def last_started(tx: Tx, recipe: str, part: str, once_prefix: str = "") -> datetime | None:

@@ -20,6 +20,9 @@ _versions = schema.recipe_versions.c
 _all_pauses = Prepared(sa.select(schema.pauses))
 _value = Prepared(sa.select(_meta.value).where(_meta.name == sa.bindparam("which")))
 _keep = Prepared(lambda dialect: replacing(dialect, schema.meta, "name"), columns=("name", "value"))
+_keep_recipe = Prepared(
+    lambda dialect: ignoring(dialect, schema.recipe_versions, "version"), columns=schema.recipe_versions.c.keys()
+)
 # The name under which the instance key is kept.
 INSTANCE_KEY = "the instance key"
 
@@ -106,11 +109,8 @@ def opened(kept: bytes, key: bytes | None) -> bytes:
 
 def keep_recipe(tx: Tx, version: str, recipe: str, source: str, at: datetime) -> bool:
     """Keep a recipe's text for the runs that begin under it; True when this version is new."""
-    kept = tx.connection.execute(
-        ignoring(tx.dialect, schema.recipe_versions, "version"),
-        {"version": version, "recipe": recipe, "source": source, "at": at},
-    )
-    return kept.rowcount > 0
+    row = {"version": version, "recipe": recipe, "source": source, "at": at}
+    return _keep_recipe.run(tx.connection, row) > 0
 
 
 def recipe_source(tx: Tx, version: str) -> str | None:
