@@ -45,7 +45,7 @@ _SAMPLE_BYTES, _LEAST_SAMPLES = 4 << 20, 100
 # Seconds of each pause in learning.
 _BREATH = 0.001
 # So many values of a page are packed in one call. From so many slices on it is worth a thread.
-SLICE, _LEAST_SLICES = 100, 3
+SLICE, _SLICE_BYTES, _LEAST_SLICES = 100, 1 << 20, 3
 # What is shorter is left as it is.
 _WORTH = 64
 _WORDS = re.compile(rb"\w+|\W+")
@@ -231,10 +231,7 @@ class Batch:
         for stream, some in groupby(values, itemgetter(0)):
             like = [value for _, value in some]
             dictionary = self._dictionary(stream, what) if self._packed else None
-            slices += [
-                _Slice(like[start : start + SLICE], dictionary, packed=self._packed)
-                for start in range(0, len(like), SLICE)
-            ]
+            slices += [_Slice(part, dictionary, packed=self._packed) for part in _cut(like)]
         self._slices += slices
         return chain.from_iterable(one.take() for one in slices)
 
@@ -258,6 +255,20 @@ class Batch:
             if over.is_set():
                 return
             one.begin()
+
+
+def _cut(values: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Cut values into slices: of so many, or of fewer where they are large, since the library wants as much room again."""
+    part: list[bytes] = []
+    size = 0
+    for value in values:
+        if part and (len(part) == SLICE or size + len(value) > _SLICE_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(value)
+        size += len(value)
+    if part:
+        yield part
 
 
 class _Slice:

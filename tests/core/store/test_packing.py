@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -361,6 +362,22 @@ class TestBatch:
             with pytest.raises(ZeroDivisionError), batch.ahead():
                 raise ZeroDivisionError
         assert not [one for one in threading.enumerate() if one.name == "packing"]
+
+    def test_large_values_are_packed_a_few_at_a_time(self, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        values = [("tickets", b"x" * size) for size in (700_000, 300_000, 100_000, 3_000_000, 5, 1_000_000, 99_000)]
+        slices: list[int] = []
+        pack_all = packing._pack_all
+
+        def watched(some: list[bytes], *more: Any, **named: Any) -> list[bytes]:
+            slices.append(sum(map(len, some)))
+            return pack_all(some, *more, **named)
+
+        monkeypatch.setattr(packing, "_pack_all", watched)
+        with filled.write() as tx:
+            batch = packing.Packer(tx.packs, tx.connection, "desk").batch()
+            packed = list(batch.add("body", values))
+            assert [tx.packs.unpack(tx.connection, one) for one in packed] == [value for _, value in values]
+        assert slices == [1_000_000, 100_000, 3_000_000, 1_000_005, 99_000]
 
     def test_what_packing_fails_with_is_raised_where_the_values_are_asked_for(
         self, filled: Store, item: Make, noon: datetime, monkeypatch: pytest.MonkeyPatch
