@@ -350,13 +350,23 @@ class TestBatch:
                     assert list(first) == alone
                     assert [tx.packs.unpack(tx.connection, one) for one in second] == [one for _, one in values]
 
-    def test_it_works_ahead_of_whoever_asks_and_ends_with_the_block(self, filled: Store) -> None:
+    def test_it_works_ahead_of_whoever_asks_and_ends_with_the_block(
+        self, filled: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pack_all, packed_by = packing._pack_all, []
+
+        def watched(some: list[bytes], *more: Any, **named: Any) -> list[bytes]:
+            packed_by.append(threading.current_thread().name)
+            return pack_all(some, *more, **named)
+
+        monkeypatch.setattr(packing, "_pack_all", watched)
         with filled.write() as tx:
             batch = packing.Packer(tx.packs, tx.connection, "desk").batch()
             packed = batch.add("body", self.values(3 * packing.SLICE))
             with batch.ahead():
-                (thread,) = (one for one in threading.enumerate() if one.name == "packing")
-                thread.join(30)
+                for thread in (one for one in threading.enumerate() if one.name == "packing"):
+                    thread.join(30)
+                assert set(packed_by) == {"packing"}, "before anybody asked"
                 assert len(list(packed)) == len(self.values(3 * packing.SLICE))
             batch.add("body", self.values(3 * packing.SLICE))
             with pytest.raises(ZeroDivisionError), batch.ahead():
