@@ -13,6 +13,7 @@ import contextlib
 import io
 import json
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.store import records, runs
 
-PAGE, RECIPES, TIMES, STARTS = 1000, 10, 9, 3
+PAGE, RECIPES, TIMES, STARTS, ABREAST = 1000, 10, 9, 3, 16
 # Opens the store and looks at nothing in it.
 OPENING = ("recipes", "list")
 # Less than this is not told apart.
@@ -72,11 +73,7 @@ def main() -> None:
     with Bridge(load(settings), transport_of=lambda name: desk if name == "zendesk" else tracker) as bridge:
         if bridge.library.errors:
             raise SystemExit(f"the recipes cannot be loaded: {bridge.library.errors[:1]}")
-        bridge_plan.fill(bridge, asked.records, RECIPES)
-        bridge.identifier.run()
-        bridge.planner.plan(bridge.library.recipes)
-        while bridge.push("jira").confirmed:
-            pass
+        told |= _fill(bridge, asked.records)
         told |= _changes(bridge, asked.pages)
         with bridge.store.read() as tx:
             [newest] = runs.find(tx, limit=1)
@@ -87,6 +84,24 @@ def main() -> None:
     size = sum(file.stat().st_size for file in asked.folder.glob("cxbridge.db*"))
     told |= {"store MB": size / 1e6, "bytes a record": size / told["records"]}
     print(json.dumps(told))
+
+
+def _fill(bridge: Bridge, tickets: int) -> dict[str, float]:
+    """Store, plan and push, so that there is something to look at; gives the seconds that each took, and says them meanwhile."""
+    begun = time.perf_counter()
+    bridge_plan.fill(bridge, tickets, RECIPES)
+    filled = time.perf_counter()
+    print(f"{tickets:,} tickets: stored in {filled - begun:.0f} s", file=sys.stderr, flush=True)
+    bridge.identifier.run()
+    bridge.planner.plan(bridge.library.recipes)
+    planned = time.perf_counter()
+    print(f"{tickets:,} tickets: planned in {planned - filled:.0f} s", file=sys.stderr, flush=True)
+    # None of this is measured, and writes that are under way at once share commits.
+    while bridge.push("jira", abreast=ABREAST).confirmed:
+        pass
+    pushed = time.perf_counter()
+    print(f"{tickets:,} tickets: their runs done in {pushed - planned:.0f} s", file=sys.stderr, flush=True)
+    return {"filling s": filled - begun, "planning s": planned - filled, "pushing s": pushed - planned}
 
 
 def _changes(bridge: Bridge, pages: int) -> dict[str, float]:

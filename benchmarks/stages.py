@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
@@ -58,12 +58,13 @@ with = { project = "ENG", type = "bug", subject = "[{{ ticket.source_key }}] {{ 
 
 @dataclass(slots=True)
 class Stage:
-    """Whoever takes webhooks in, and the vendors that it speaks to."""
+    """Whoever takes webhooks in, and the vendors that it speaks to. Of one that promises nothing, some issues may never come."""
 
     vendors: httpx.Client
     vendors_pid: int
     url: str
     pid: int
+    promises: bool = field(default=True, kw_only=True)
 
     def sender(self) -> Sender:
         """Give a sender of webhooks to it."""
@@ -90,7 +91,23 @@ class Stage:
         """Send a few before anything is measured."""
         warm = range(2, 2 + 2 * WARM_UP, 2)
         self.sender().at_once(warm, SENDERS)
-        whole(self.settled(set(warm)), set(warm), warm)
+        self.whole(self.settled(set(warm)), set(warm), warm)
+
+    def whole(self, arrived: Mapping[int, Sequence[float]], wanted: set[int], sent: range) -> set[int]:
+        """See that each issue came once and no other came: a run that is short measures nothing. Gives those that came.
+
+        Raises:
+            Failed: when that is not so; of one that promises nothing, when none came at all.
+        """
+        came = arrived.keys() & set(sent)
+        twice = [ticket for ticket in came if len(arrived[ticket]) > 1]
+        if came == wanted and not twice:
+            return came
+        told = f"{len(came)} of {len(wanted)} tickets got an issue, {len(twice)} more than one"
+        if self.promises or not came & wanted:
+            raise measure.Failed(told)
+        print(f"although all were accepted, {told}", flush=True)
+        return came & wanted
 
 
 @dataclass(slots=True)
@@ -128,18 +145,6 @@ class Bridged(Killable):
                     return True
             time.sleep(0.5)
         return False
-
-
-def whole(arrived: Mapping[int, Sequence[float]], wanted: set[int], sent: range) -> None:
-    """See that each issue came once and no other came: a run that is short measures nothing.
-
-    Raises:
-        Failed: when that is not so.
-    """
-    came = arrived.keys() & set(sent)
-    twice = [ticket for ticket in came if len(arrived[ticket]) > 1]
-    if came != wanted or twice:
-        raise measure.Failed(f"{len(came)} of {len(wanted)} tickets got an issue, {len(twice)} more than one")
 
 
 @contextmanager
@@ -193,7 +198,9 @@ def other(flow: Flow) -> Iterator[Killable]:
                 return subprocess.Popen(words, env=os.environ | environment, cwd=place, stdout=sink, stderr=sink)
 
         process = start(0)
-        stage = Killable(vendors, pid, f"http://127.0.0.1:{port}{flow.path}", process.pid, process, start)
+        stage = Killable(
+            vendors, pid, f"http://127.0.0.1:{port}{flow.path}", process.pid, process, start, promises=False
+        )
         try:
             _listens(stage, place / "log-0")
             stage.warm_up()

@@ -22,11 +22,11 @@ from benchmarks import flows, measure, results, stages
 from benchmarks.flows import Flow
 from benchmarks.mock_vendors import Desk
 from benchmarks.peers import N8N, NODE_RED
-from benchmarks.stages import SENDERS, Killable, Stage, whole
+from benchmarks.stages import SENDERS, Killable, Stage
 
 KINDS = ("steady", "saturated", "killed")
 OTHERS = (NODE_RED.name, N8N.name)
-RATE, CONNECTIONS, LATENCY = 50.0, 32, 0.02
+RATE, CONNECTIONS, LATENCY, ABREAST = 50.0, 32, 0.02, 4
 # 704 is what Node-RED, which keeps nothing, made on another machine of this class.
 MOST_P50, MOST_P99, LEAST_RATE = 6.0, 25.0, 704.0
 
@@ -73,7 +73,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--abreast", type=int, default=4, help="writes under way at once, as in the settings")
+    parser.add_argument("--abreast", type=int, default=ABREAST, help="writes under way at once, as in the settings")
     parser.add_argument("--peers", nargs="*", choices=OTHERS, default=OTHERS, help="other tools beside; none: none")
     asked = parser.parse_args(words)
     what = asked.only
@@ -158,8 +158,8 @@ def _steady(name: str, stage: Stage, seconds: float, found: Found) -> None:
     used, watch = measure.cpu_of(stage.pid), measure.Watch([stage.pid, stage.vendors_pid])
     sender.steadily(tickets, RATE, CONNECTIONS)
     arrived = stage.settled(wanted)
-    whole(arrived, wanted, tickets)
-    took = sorted((arrived[ticket][0] - sender.sent.first[ticket]) * 1000 for ticket in wanted)
+    came = stage.whole(arrived, wanted, tickets)
+    took = sorted((arrived[ticket][0] - sender.sent.first[ticket]) * 1000 for ticket in came)
     found.p50.append(statistics.median(took))
     found.p99.append(took[min(len(took) - 1, int(len(took) * 0.99))])
     found.steady_cpu.append((measure.cpu_of(stage.pid) - used) / len(tickets) * 1000)
@@ -174,9 +174,9 @@ def _saturated(name: str, stage: Stage, events: int, found: Found) -> None:
     watch = measure.Watch([stage.pid, stage.vendors_pid])
     sender.at_once(tickets, CONNECTIONS)
     arrived = stage.settled(set(tickets))
-    whole(arrived, set(tickets), tickets)
+    came = stage.whole(arrived, set(tickets), tickets)
     begun = min(sender.sent.first.values())
-    found.rate.append(events / (max(arrived[ticket][0] for ticket in tickets) - begun))
+    found.rate.append(len(came) / (max(arrived[ticket][0] for ticket in came) - begun))
     found.accepted.append(events / (max(sender.sent.accepted.values()) - begun))
     found.saturated_cpu.append((measure.cpu_of(stage.pid) - used) / events * 1000)
     found.vendors_cpu.append((measure.cpu_of(stage.vendors_pid) - played) / events * 1000)

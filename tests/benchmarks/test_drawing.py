@@ -105,7 +105,17 @@ def test_stacks_are_kept_from_what_is_looked_at_on_without_lines_and_places() ->
 
 
 def test_growth_is_too_fast_where_tenfold_more_than_doubles() -> None:
-    assert not growth.too_fast([10.0, 19.0, 38.0])
-    assert growth.too_fast([10.0, 10.0, 21.0])
-    assert not growth.too_fast([10.0, 25.0, 11.0])
-    assert not growth.too_fast([10.0])
+    three = [1_000, 10_000, 100_000]
+    assert not growth.too_fast([10.0, 19.0, 38.0], three)
+    assert growth.too_fast([10.0, 10.0, 21.0], three)
+    assert not growth.too_fast([10.0, 25.0, 11.0], three)
+    assert not growth.too_fast([10.0], [1_000])
+    # A thousandfold may double three times, threefold once.
+    assert not growth.too_fast([10.0, 75.0], [10_000, 10_000_000])
+    assert growth.too_fast([10.0, 85.0], [10_000, 10_000_000])
+    assert not growth.too_fast([10.0, 19.0], [100_000, 300_000])
+
+
+def test_sizes_of_growth_are_tenfolds_up_to_the_most() -> None:
+    assert growth.sizes_up_to(10_000_000) == [10_000, 100_000, 1_000_000, 10_000_000]
+    assert growth.sizes_up_to(300_000) == [10_000, 100_000]

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from benchmarks import flows, measure, peers, webhooks
+from benchmarks import flows, measure, peers, stages, webhooks
 from benchmarks.peers import N8N, NODE_RED
 from benchmarks.stub import Steps
 
@@ -156,6 +157,20 @@ def test_ratios_to_other_tools_are_such_that_more_is_better() -> None:
     assert (ratios["times Node-RED"], ratios["Node-RED p50 to ours"]) == (2.0, 2.0)
     assert ratios["share of the floor"] == 2.0
     assert webhooks.ratios_of(webhooks.Found(), webhooks.Found(), {}) == {}
+
+
+@pytest.mark.parametrize("promises", [True, False])
+def test_what_promises_its_issues_must_make_them_and_others_may_lose_some(promises: bool) -> None:
+    with httpx.Client() as vendors:
+        stage = stages.Stage(vendors, 0, TRACKER, 0, promises=promises)
+        assert stage.whole({2: [1.0], 4: [1.5]}, {2, 4}, range(2, 6)) == {2, 4}
+        if promises:
+            with pytest.raises(measure.Failed, match="1 of 2 tickets got an issue, 0 more than one"):
+                stage.whole({2: [1.0]}, {2, 4}, range(2, 6))
+        else:
+            assert stage.whole({2: [1.0]}, {2, 4}, range(2, 6)) == {2}
+        with pytest.raises(measure.Failed, match="0 of 2"):
+            stage.whole({}, {2, 4}, range(2, 6))
 
 
 async def _two(steps: Steps) -> list[str]:
