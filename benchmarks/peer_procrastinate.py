@@ -12,6 +12,7 @@ listening for new jobs. It prints one line of JSON.
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import time
 
@@ -21,6 +22,8 @@ import procrastinate  # type: ignore[import-not-found]
 from benchmarks.stub import Steps
 
 ABREAST, DEFERRED_AT_ONCE = 100, 500
+# It warns of every program that is a module of its own, as this one is.
+logging.getLogger("procrastinate").setLevel(logging.ERROR)
 _steps = Steps()
 _later = procrastinate.Blueprint()
 

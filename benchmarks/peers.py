@@ -126,20 +126,28 @@ def node() -> str | None:
     return shutil.which("node") if shutil.which("npm") else None
 
 
+def node_version() -> str:
+    """Give the numbers of node's version; empty where it does not start."""
+    try:
+        done = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip().removeprefix("v")
+
+
 def node_installed(peer: NodePeer) -> Path | None:
     """Give the folder of a tool of npm's, installing it where it is not there; None where that cannot be, and says why."""
     program = node()
     if program is None:
         print(f"without {peer.name}: node and npm are not there", flush=True)
         return None
-    try:
-        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        print(f"without {peer.name}: node does not start ({error})", flush=True)
-        return None
-    found = re.match(r"v(\d+)", version)
-    if found is None or int(found[1]) < peer.least_node:
-        print(f"without {peer.name}: it needs node {peer.least_node}, here is {version.strip()}", flush=True)
+    version = node_version()
+    found = re.match(r"\d+", version)
+    if found is None or int(found[0]) < peer.least_node:
+        print(
+            f"without {peer.name}: it needs node {peer.least_node}, here is {version or 'one that does not start'}",
+            flush=True,
+        )
         return None
     place = _place(peer.name.lower(), f"{peer} {version}")
     if (place / "whole").exists():

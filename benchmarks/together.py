@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from benchmarks import measure
 
-# So long a process may take to open its store, and then to do its work.
+# So many seconds they may take to open their store and to do their work.
 LONGEST = 900.0
 
 
@@ -35,9 +36,11 @@ def work(name: str, commands: Sequence[Sequence[str]], python: Path | None = Non
     Each of them reads a line, works, and prints one line of JSON with at least `cpu`, in seconds.
 
     Raises:
-        Failed: when one did not start, failed or told nothing.
+        Failed: when one did not start, failed, took too long or told nothing.
     """
     processes = [_started(command, python) for command in commands]
+    guard = threading.Timer(LONGEST, _kill, [processes])
+    guard.start()
     try:
         for process in processes:
             if _line(process) != "ready":
@@ -49,10 +52,11 @@ def work(name: str, commands: Sequence[Sequence[str]], python: Path | None = Non
             process.stdin.flush()
         lines = [_line(process) for process in processes]
         seconds = time.monotonic() - begun
-        codes = [process.wait(LONGEST) for process in processes]
+        codes = [process.wait() for process in processes]
     finally:
+        guard.cancel()
+        _kill(processes)
         for process in processes:
-            process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
@@ -71,6 +75,11 @@ def _started(command: Sequence[str], python: Path | None) -> "subprocess.Popen[s
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def _kill(processes: Sequence["subprocess.Popen[str]"]) -> None:
+    for process in processes:
+        process.kill()
 
 
 def _line(process: "subprocess.Popen[str]") -> str:

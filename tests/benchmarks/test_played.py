@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
 import msgspec
+import pytest
 
-from benchmarks import measure
+from benchmarks import measure, together
 from benchmarks.mock_vendors import Desk, Tracker
 from benchmarks.sending import Sender, signed
 from benchmarks.wire import Asked, Line
@@ -105,3 +106,20 @@ def test_a_sender_comes_again_until_it_is_accepted() -> None:
 def test_a_request_gives_its_headers() -> None:
     asked = Asked("POST", "/hook", "HTTP/1.1\r\nHost: here\r\nX-One: two\r\n", b"", 0.0)
     assert (asked.header("x-one"), asked.header("x-two")) == ("two", "")
+
+
+CHILD = "tests.benchmarks.worker_child"
+
+
+def test_several_processes_begin_at_one_word_and_their_shares_are_told() -> None:
+    worked = together.work("two", [[CHILD, "3"], [CHILD, "4"]])
+    assert [one["steps"] for one in worked.told] == [3, 4]
+    assert worked.cpu == 1.0
+    assert worked.seconds > 0
+
+
+def test_one_of_several_that_fails_makes_all_fail() -> None:
+    with pytest.raises(measure.Failed, match=r"two failed with \[0, 3\]"):
+        together.work("two", [[CHILD, "3"], [CHILD, "fail"]])
+    with pytest.raises(measure.Failed, match="nobody did not start"):
+        together.work("nobody", [["tests.benchmarks.no_such_child"]])
