@@ -123,6 +123,12 @@ projects = ["ENG"]
 
 def fill(bridge: Bridge, tickets: int, recipes: int = 0) -> None:
     """Store people, companies and tickets as a first pull would; one ticket in a hundred asks one of the recipes for something."""
+    fill_people(bridge)
+    fill_tickets(bridge, "zendesk", range(tickets), recipes)
+
+
+def fill_people(bridge: Bridge) -> None:
+    """Store the people and the companies that tickets are about."""
     accounts: list[AnyEntity] = [
         Account(source_id=str(number), name=f"Company {number}", tier=("free", "team", "enterprise")[number % 3])
         for number in range(COMPANIES)
@@ -134,14 +140,14 @@ def fill(bridge: Bridge, tickets: int, recipes: int = 0) -> None:
     people += [Agent(source_id=f"a{number}", name=f"Agent {number}") for number in range(AGENTS)]
     _store(bridge, "zendesk", "organizations", accounts)
     _store(bridge, "zendesk", "users", people)
-    fill_tickets(bridge, "zendesk", tickets, recipes)
 
 
-def fill_tickets(bridge: Bridge, connection: str, tickets: int, recipes: int = 0) -> None:
-    """Store the tickets alone, a page of a thousand in a commit: memory does not grow with their number."""
-    draw = random.Random(7)
-    for start in range(0, tickets, PAGE):
-        some: list[AnyEntity] = [_ticket(number, draw, recipes) for number in range(start, min(start + PAGE, tickets))]
+def fill_tickets(bridge: Bridge, connection: str, numbers: range, recipes: int = 0) -> None:
+    """Store the tickets of these numbers, a page of a thousand in a commit: memory does not grow with how many they are."""
+    draw = random.Random(7 + numbers.start)
+    for start in range(numbers.start, numbers.stop, PAGE):
+        page = range(start, min(start + PAGE, numbers.stop))
+        some: list[AnyEntity] = [_ticket(number, draw, recipes) for number in page]
         _store(bridge, connection, "tickets", some)
 
 

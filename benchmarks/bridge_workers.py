@@ -49,7 +49,7 @@ def _fill(folder: Path, tickets: int, workers: int) -> None:
             raise SystemExit(f"the recipes cannot be loaded: {bridge.library.errors[:1]}")
         for number in range(workers):
             share = range(tickets * number // workers, tickets * (number + 1) // workers)
-            bridge_plan.fill_tickets(bridge, f"desk{number}", len(share))
+            bridge_plan.fill_tickets(bridge, f"desk{number}", range(len(share)))
         planned = bridge.planner.plan(bridge.library.recipes)
     print(json.dumps({"runs": planned.started}))
 
