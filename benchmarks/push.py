@@ -1,6 +1,6 @@
 """Measures how many two-step runs are done a second, each write marked, made, recorded and audited, beside a floor and DBOS.
 
-    python -m benchmarks push [--runs 2000] [--rounds 3] [--peers DBOS]
+    python -m benchmarks push [--runs 2000] [--rounds 3] [--abreast 1] [--peers DBOS]
 
 The vendors answer at once and in the same process, so that what is measured is ours alone: both commits of each write, the client,
 the connector. A second part lets them answer after 100 ms, with eight writes abreast: there the share of what that
@@ -29,6 +29,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks push", description="two-step runs/s, beside a floor by hand")
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--abreast", type=int, help="of our writes so many at once; one where this is not said, of DBOS's a hundred"
+    )
     parser.add_argument("--peers", nargs="*", choices=[DBOS.name], default=[DBOS.name], help="none: none")
     asked = parser.parse_args(words)
     print(f"two-step runs on SQLite on {measure.machine()}")
@@ -39,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> None:
     for _ in range(asked.rounds):
         measure.wait_for_quiet()
         floors.append(_one("floor", FLOOR, asked.runs))
-        ours.append(_one("cxbridge", PUSH, asked.runs))
+        ours.append(_one("cxbridge", PUSH, asked.runs, *(["--abreast", str(asked.abreast)] if asked.abreast else [])))
         for peer in list(theirs):
             try:
                 theirs[peer].append(_one(peer.name, peer.module, asked.runs, python=beside[peer]))
@@ -77,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> None:
         print(f"others used up to {others:.2f} cores meanwhile")
     results.tell(
         "push",
-        sizes={"runs": asked.runs, "rounds": asked.rounds},
+        sizes={"runs": asked.runs, "rounds": asked.rounds} | ({"abreast": asked.abreast} if asked.abreast else {}),
         medians={
             "cxbridge": {"runs/s": rate, "CPU ms": cpu},
             "floor": {"runs/s": floor, "CPU ms": floor_cpu},
