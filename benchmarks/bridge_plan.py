@@ -123,7 +123,12 @@ projects = ["ENG"]
 
 def fill(bridge: Bridge, tickets: int, recipes: int = 0) -> None:
     """Store people, companies and tickets as a first pull would; one ticket in a hundred asks one of the recipes for something."""
-    draw = random.Random(7)
+    fill_people(bridge)
+    fill_tickets(bridge, "zendesk", range(tickets), recipes)
+
+
+def fill_people(bridge: Bridge) -> None:
+    """Store the people and the companies that tickets are about."""
     accounts: list[AnyEntity] = [
         Account(source_id=str(number), name=f"Company {number}", tier=("free", "team", "enterprise")[number % 3])
         for number in range(COMPANIES)
@@ -133,18 +138,24 @@ def fill(bridge: Bridge, tickets: int, recipes: int = 0) -> None:
         for number in range(PEOPLE)
     ]
     people += [Agent(source_id=f"a{number}", name=f"Agent {number}") for number in range(AGENTS)]
-    _store(bridge, "organizations", accounts)
-    _store(bridge, "users", people)
-    for start in range(0, tickets, PAGE):
-        some: list[AnyEntity] = [_ticket(number, draw, recipes) for number in range(start, min(start + PAGE, tickets))]
-        _store(bridge, "tickets", some)
+    _store(bridge, "zendesk", "organizations", accounts)
+    _store(bridge, "zendesk", "users", people)
 
 
-def _store(bridge: Bridge, stream: str, entities: list[AnyEntity]) -> None:
+def fill_tickets(bridge: Bridge, connection: str, numbers: range, recipes: int = 0) -> None:
+    """Store the tickets of these numbers, a page of a thousand in a commit: memory does not grow with how many they are."""
+    draw = random.Random(7 + numbers.start)
+    for start in range(numbers.start, numbers.stop, PAGE):
+        page = range(start, min(start + PAGE, numbers.stop))
+        some: list[AnyEntity] = [_ticket(number, draw, recipes) for number in page]
+        _store(bridge, connection, "tickets", some)
+
+
+def _store(bridge: Bridge, connection: str, stream: str, entities: list[AnyEntity]) -> None:
     for start in range(0, len(entities), PAGE):
         page = [incoming(stream, one) for one in entities[start : start + PAGE]]
         with bridge.store.write() as tx:
-            records.apply(tx, "zendesk", page, BEGIN)
+            records.apply(tx, connection, page, BEGIN)
 
 
 def _ticket(number: int, draw: random.Random, recipes: int) -> Ticket:

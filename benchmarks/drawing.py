@@ -17,7 +17,6 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .ours { fill: #0969da }
 .theirs { fill: #8c959f }
 .floor { fill: #bf8700 }
-.elsewhere { fill: none; stroke: #8c959f; stroke-dasharray: 4 3 }
 .frame { stroke: #ffffff; stroke-width: 0.5 }
 .own { fill: #a5d0ff }
 .library { fill: #ffd8a8 }
@@ -27,7 +26,6 @@ text { fill: #e6edf3 }
 .ours { fill: #4493f8 }
 .theirs { fill: #7d8590 }
 .floor { fill: #d29922 }
-.elsewhere { stroke: #7d8590 }
 .frame { stroke: #0d1117 }
 .own { fill: #1f4b7a }
 .library { fill: #6b4716 }
@@ -37,7 +35,7 @@ text { fill: #e6edf3 }
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar. `kind` is `ours`, `theirs`, `floor`, or `elsewhere` for what was not measured in the same run."""
+    """One bar. `kind` is `ours`, `theirs` or `floor`."""
 
     label: str
     value: float

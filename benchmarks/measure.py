@@ -127,7 +127,7 @@ def run(
     watch = Watch(companions)
     begun = time.monotonic()
     with subprocess.Popen(
-        [python or sys.executable, "-m", *arguments], cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True
+        [python or sys.executable, "-m", *arguments], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
     ) as process:
         guard = threading.Timer(limit, process.kill)
         guard.start()
@@ -152,7 +152,7 @@ def run(
     )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # Modules are compiled once for all runs, as they are for an installed program.
     return kept | {"PYTHONPYCACHEPREFIX": str(RESULTS / "pycache")}
@@ -164,7 +164,7 @@ def warm_up(*modules: str, python: Path | None = None) -> None:
         subprocess.run(
             [python or sys.executable, "-m", module, "--help"],
             cwd=ROOT,
-            env=_environment(),
+            env=environment(),
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -176,7 +176,7 @@ def server(*arguments: str) -> Iterator[tuple[str, int]]:
     with subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
-        env=_environment(),
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,38 +1,64 @@
-"""Installs other tools beside which a pull is measured, each into a virtual environment of its own; knows no figure.
+"""Installs other tools beside which cxbridge is measured, each into an environment of its own; knows no figure.
 
-The environments stand in a folder of the system's temporary folder and are made once for each pinned version. Where one cannot be
-installed, without a network for instance, it is left out and the reason is printed: that is no failure of a measurement.
+The environments stand in a folder of the system's temporary folder and are made once for each pinned version: virtual environments
+of Python's, and folders of npm's where that is there. Where one cannot be installed, without a network for instance, it is left
+out and the reason is printed: that is no failure of a measurement.
 """
 
 import hashlib
+import json
+import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import measure
 
 CACHE = Path(tempfile.gettempdir()) / "cxbridge-benchmarks"
-_LIMIT = 600
+# Seconds that one step of an installation may take; npm fetches up to 1,700 packages and compiles SQLite's binding.
+_LIMIT, _NPM_LIMIT = 600, 2400
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another tool: what pip is asked for, and the program of ours that has it pull tickets into SQLite."""
+    """Another tool of Python's: what pip is asked for, and the program of ours that has it do the same work.
+
+    `beside` is what that program, or the tool for what we have it do, needs further.
+    """
 
     name: str
     version: str
     package: str
     module: str
+    beside: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> str:
         """What pip is asked for."""
-        return f"{self.package}=={self.version}"
+        return " ".join((f"{self.package}=={self.version}", *self.beside))
+
+
+@dataclass(frozen=True, slots=True)
+class NodePeer:
+    """Another tool of npm's.
+
+    `script` is what node is started with, in its folder. `instead` are other versions of what it depends on, for those that cannot
+    be had or do not fit. Where `built` names what is compiled, nothing else of what packages bring may run while it is installed.
+    """
+
+    name: str
+    version: str
+    package: str
+    script: str
+    least_node: int
+    instead: Mapping[str, str] = field(default_factory=dict, hash=False)
+    built: tuple[str, ...] = ()
 
 
 PEERS = (
@@ -40,13 +66,32 @@ PEERS = (
     Peer("dlt", "1.31.0", "dlt[sqlalchemy]", "benchmarks.peer_dlt"),
     Peer("zenpy", "2.0.57", "zenpy", "benchmarks.peer_zenpy"),
 )
+DBOS = Peer("DBOS", "3.4.0", "dbos", "benchmarks.peer_dbos", ("httpx==0.28.1",))
+PROCRASTINATE = Peer(
+    "procrastinate",
+    "3.10.0",
+    "procrastinate",
+    "benchmarks.peer_procrastinate",
+    ("psycopg[binary]==3.3.9", "httpx==0.28.1"),
+)
+NODE_RED = NodePeer("Node-RED", "4.1.15", "node-red", "node_modules/node-red/red.js", 18)
+# The newest that runs on Node 20. One of its dependencies is not in the registry, the newest of another fits none of the others.
+N8N = NodePeer(
+    "n8n",
+    "1.123.81",
+    "n8n",
+    "node_modules/n8n/bin/n8n",
+    20,
+    {"xlsx": "npm:xlsx@0.18.5", "@langchain/langgraph-checkpoint": "1.0.1"},
+    ("sqlite3",),
+)
 
 
 def installed(peers: Sequence[Peer] = PEERS) -> dict[Peer, Path]:
     """Install what is not there yet; gives the interpreter of each that is there, its program loaded once."""
     found = {}
     for peer in peers:
-        python = environment(peer.name, peer.wanted)
+        python = environment(peer.name.lower(), peer.wanted)
         if python is None:
             continue
         try:
@@ -59,9 +104,8 @@ def installed(peers: Sequence[Peer] = PEERS) -> dict[Peer, Path]:
 
 
 def environment(name: str, wanted: str) -> Path | None:
-    """Give the interpreter of an environment that holds a package, making it where it is not there; None where that fails."""
-    mark = hashlib.blake2b(f"{wanted} {platform.python_version()}".encode(), digest_size=4).hexdigest()
-    place = CACHE / f"{name}-{mark}"
+    """Give the interpreter of an environment that holds packages, making it where it is not there; None where that fails."""
+    place = _place(name, f"{wanted} {platform.python_version()}")
     python = place / "bin" / "python"
     if (place / "whole").exists():
         return python
@@ -69,15 +113,81 @@ def environment(name: str, wanted: str) -> Path | None:
     shutil.rmtree(place, ignore_errors=True)
     try:
         _call(sys.executable, "-m", "venv", str(place))
-        _call(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wanted)
+        _call(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted.split())
     except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        print(f"without {name}: {said[-1] if said else 'it cannot be installed'}", flush=True)
-        shutil.rmtree(place, ignore_errors=True)
+        _without(name, error, place)
         return None
     (place / "whole").touch()
     return python
 
 
-def _call(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True, text=True, timeout=_LIMIT)
+def node() -> str | None:
+    """Give node's program, where it and npm are there."""
+    return shutil.which("node") if shutil.which("npm") else None
+
+
+def node_version() -> str:
+    """Give the numbers of node's version; empty where it does not start."""
+    try:
+        done = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip().removeprefix("v")
+
+
+def node_installed(peer: NodePeer) -> Path | None:
+    """Give the folder of a tool of npm's, installing it where it is not there; None where that cannot be, and says why."""
+    program = node()
+    if program is None:
+        print(f"without {peer.name}: node and npm are not there", flush=True)
+        return None
+    version = node_version()
+    found = re.match(r"\d+", version)
+    if found is None or int(found[0]) < peer.least_node:
+        print(
+            f"without {peer.name}: it needs node {peer.least_node}, here is {version or 'one that does not start'}",
+            flush=True,
+        )
+        return None
+    place = _place(peer.name.lower(), f"{peer} {version}")
+    if (place / "whole").exists():
+        return place
+    print(f"installing {peer.package}@{peer.version} beside, once …", flush=True)
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        place.mkdir(parents=True)
+        asked = {"private": True, "dependencies": {peer.package: peer.version}, "overrides": dict(peer.instead)}
+        (place / "package.json").write_text(json.dumps(asked))
+        words = ["npm", "install", "--prefix", str(place), "--no-audit", "--no-fund"]
+        _call(*words, *(["--ignore-scripts", "--legacy-peer-deps"] if peer.built else ()), limit=_NPM_LIMIT)
+        if peer.built:
+            _call("npm", "rebuild", "--prefix", str(place), *peer.built, limit=_NPM_LIMIT, more=_headers(program))
+        if not (place / peer.script).exists():
+            raise OSError(f"npm brought no {peer.script}")
+    except (OSError, subprocess.SubprocessError) as error:
+        _without(peer.name, error, place)
+        return None
+    (place / "whole").touch()
+    return place
+
+
+def _headers(program: str) -> dict[str, str]:
+    """Have what is compiled use the headers that came with node, where they did; nothing is fetched then."""
+    root = Path(program).resolve().parents[1]
+    return {"npm_config_nodedir": str(root)} if (root / "include" / "node" / "node_api.h").exists() else {}
+
+
+def _place(name: str, what: str) -> Path:
+    return CACHE / f"{name}-{hashlib.blake2b(what.encode(), digest_size=4).hexdigest()}"
+
+
+def _without(name: str, error: Exception, place: Path) -> None:
+    """Say why it is left out, and leave nothing half made."""
+    said = str(getattr(error, "stderr", "") or error).strip().splitlines()
+    print(f"without {name}: {said[-1] if said else 'it cannot be installed'}", flush=True)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _call(*words: str, limit: float = _LIMIT, more: Mapping[str, str] | None = None) -> None:
+    env = {**os.environ, **(more or {})}
+    subprocess.run(words, check=True, capture_output=True, text=True, timeout=limit, env=env)

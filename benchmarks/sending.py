@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from benchmarks import measure
+from benchmarks.mock_vendors import Desk
 from benchmarks.wire import Line
 
 _PAUSE, _PATIENCE = 0.2, 180.0
@@ -95,7 +97,7 @@ class Sender:
                     return
             await line.close()
             await asyncio.sleep(_PAUSE)
-        raise SystemExit(f"the webhook of ticket {ticket} was not accepted within {_PATIENCE:.0f} s")
+        raise measure.Failed(f"the webhook of ticket {ticket} was not accepted within {_PATIENCE:.0f} s")
 
 
 def signed(ticket: int, secret: str) -> tuple[dict[str, str], bytes]:
@@ -107,7 +109,12 @@ def signed(ticket: int, secret: str) -> tuple[dict[str, str], bytes]:
         "time": stamp,
         "zendesk_event_version": "2022-11-06",
         "subject": f"zen:ticket:{ticket}",
-        "detail": {"id": str(ticket), "subject": f"Delivery {ticket} is late", "status": "OPEN"},
+        "detail": {
+            "id": str(ticket),
+            "subject": f"Delivery {ticket} is late",
+            "status": "OPEN",
+            "priority": "URGENT" if Desk.urgent(ticket) else "LOW",
+        },
         "event": {},
     }
     body = json.dumps(event).encode()

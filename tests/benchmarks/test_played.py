@@ -4,13 +4,12 @@ import asyncio
 import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import quote_plus
 
 import msgspec
 import pytest
 
-from benchmarks import measure, peers
+from benchmarks import measure, together
 from benchmarks.mock_vendors import Desk, Tracker
 from benchmarks.sending import Sender, signed
 from benchmarks.wire import Asked, Line
@@ -29,6 +28,12 @@ def test_a_delivery_is_signed_as_the_connector_wants_it_and_names_the_ticket() -
     assert (
         announced.event_id == zendesk.read(Inbound("POST", *signed(4017, "a-secret"), {}, datetime.now(UTC))).event_id
     )
+
+
+def test_a_delivery_says_itself_whether_its_ticket_asks_for_an_issue() -> None:
+    told = {number: json.loads(signed(number, "a-secret")[1])["detail"]["priority"] for number in (6, 7)}
+    assert told == {6: "URGENT", 7: "LOW"}
+    assert [Desk.urgent(number) for number in told] == [True, False]
 
 
 def test_every_second_ticket_asks_for_an_issue() -> None:
@@ -103,15 +108,18 @@ def test_a_request_gives_its_headers() -> None:
     assert (asked.header("x-one"), asked.header("x-two")) == ("two", "")
 
 
-def test_a_peer_that_cannot_be_installed_is_left_out_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(peers, "CACHE", tmp_path)
+CHILD = "tests.benchmarks.worker_child"
 
-    def fail(*words: str) -> None:
-        raise OSError(f"no room for {words[1]}")
 
-    monkeypatch.setattr(peers, "_call", fail)
-    assert peers.installed() == {}
-    assert "without zenpy: no room for -m" in capsys.readouterr().out
-    assert list(tmp_path.iterdir()) == []
+def test_several_processes_begin_at_one_word_and_their_shares_are_told() -> None:
+    worked = together.work("two", [[CHILD, "3"], [CHILD, "4"]])
+    assert [one["steps"] for one in worked.told] == [3, 4]
+    assert worked.cpu == 1.0
+    assert worked.seconds > 0
+
+
+def test_one_of_several_that_fails_makes_all_fail() -> None:
+    with pytest.raises(measure.Failed, match=r"two failed with \[0, 3\]"):
+        together.work("two", [[CHILD, "3"], [CHILD, "fail"]])
+    with pytest.raises(measure.Failed, match="nobody did not start"):
+        together.work("nobody", [["tests.benchmarks.no_such_child"]])
