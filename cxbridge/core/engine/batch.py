@@ -12,7 +12,10 @@ from cxbridge.core.store import Tx, planning
 
 @dataclass(slots=True)
 class Planned:
-    """What one batch came to. `more` says whether changes are left; `runs` are those started, `stopped` counts by condition."""
+    """What one batch came to, or several. `more` says whether changes are left, `stopped` counts by condition.
+
+    `runs` are those of one batch: where batches are summed up they are left out, since there may be any number of them.
+    """
 
     changes: int = 0
     considered: int = 0
@@ -29,12 +32,11 @@ class Planned:
     wakes_at: datetime | None = None
 
     def add(self, other: "Planned") -> None:
-        """Sum up; `more` is the newer one's."""
+        """Sum up, but for `runs`; `more` is the newer one's."""
         for name in ("changes", "considered", "matched", "started", "echoes", "held", "deliveries"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name, count in other.stopped.items():
             self.stopped[name] = self.stopped.get(name, 0) + count
-        self.runs += other.runs
         self.connections |= other.connections
         self.more = other.more
 

@@ -14,7 +14,7 @@ from cxbridge.core.store import prepared
 # The first half of the advisory lock that makes one writer of many processes; the second half is the schema.
 _LOCK = 0x63786272
 # A writer that says nothing for so many seconds in the middle of a transaction is taken for frozen.
-FROZEN_AFTER = 5.0
+FROZEN_AFTER = 10.0
 # A connection that has been idle for so many seconds is asked whether it is still there before it is used again.
 _IDLE = 1.0
 # The mark of a writer that takes no turn, see `Store.aside`.

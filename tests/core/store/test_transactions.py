@@ -297,6 +297,6 @@ def test_a_frozen_writer_loses_the_lock_with_its_connection(postgresql, clock):
 def test_who_waits_for_the_lock_outlasts_one_that_is_frozen(postgresql, clock):
     store = Store.open(postgresql.store(clock), clock=clock, timeout=2.0)
     with store.write() as tx:
-        assert tx.connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "5s"
-        assert tx.connection.exec_driver_sql("SHOW lock_timeout").scalar() == "7s"
+        assert tx.connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "10s"
+        assert tx.connection.exec_driver_sql("SHOW lock_timeout").scalar() == "12s"
     store.close()
