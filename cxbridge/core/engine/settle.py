@@ -57,7 +57,7 @@ class Settler:
         ref = Ref(delivery.connection, receipt.stream, receipt.key)
 
         def record(tx: Tx) -> None:
-            outbox.update(tx, settled)
+            outbox.settle(tx, settled)
             if keep_receipt:
                 receipts.add(tx, _stored(settled, receipt, ref, now))
             told = {

@@ -346,14 +346,14 @@ def _database(url: str, timeout: float, *, make: bool = True) -> _Database:
             raise ConfigError(
                 f"there is no store {path}: look at the path; one is made when a daemon first starts on it"
             )
-        place = f"the store {path}"
+        place, file = f"the store {path}", sqlite.turn_of(path)
         return _Database(
             "sqlite",
             path,
             place,
             sqlite.engine(path, timeout=timeout, writer=True),
             sqlite.engine(path, timeout=timeout, writer=False),
-            lambda: turn(sqlite.turn_of(path), timeout, place),
+            lambda: turn(file, timeout, place),
         )
     if backend in {"postgresql", "postgres"}:
         lost = postgresql.Lost()

@@ -25,6 +25,13 @@ _update = Prepared(
     .where(_deliveries.id == sa.bindparam("delivery"))
     .values({name: sa.bindparam(name) for name in _MOVES})
 )
+# What is done keeps the times and counts that it was marked with, and so its place in the indexes on them.
+_SETTLES = ("state", "settled_at", "error", "error_code")
+_settle = Prepared(
+    sa.update(schema.deliveries)
+    .where(_deliveries.id == sa.bindparam("delivery"))
+    .values({name: sa.bindparam(name) for name in _SETTLES})
+)
 _claim = Prepared(
     sa.update(schema.deliveries)
     .where(_deliveries.id == sa.bindparam("delivery"), _deliveries.state == sa.bindparam("stands"))
@@ -103,6 +110,17 @@ def update(tx: Tx, delivery: Delivery) -> None:
         LookupError: no delivery of this id is stored.
     """
     if not _update.run(tx.connection, _moved(delivery)):
+        raise LookupError(f"delivery {delivery.id} is not stored")
+
+
+def settle(tx: Tx, delivery: Delivery) -> None:
+    """Write that a delivery is done: its state, when it was settled, and its error, which is none. The rest stays as it is stored.
+
+    Raises:
+        LookupError: no delivery of this id is stored.
+    """
+    row = {"delivery": delivery.id, **{name: getattr(delivery, name) for name in _SETTLES}}
+    if not _settle.run(tx.connection, row):
         raise LookupError(f"delivery {delivery.id} is not stored")
 
 

@@ -201,3 +201,16 @@ def test_what_a_run_still_has_to_do_with_is_read_without_what_is_over(store, del
         outbox.add(tx, [delivery(100, run="b")])
         found = [one.state for one in outbox.unsettled_of_run(tx, "a")]
     assert found == ["planned", "sent", "unknown", "retry", "dead", "held"]
+
+
+def test_what_is_done_keeps_the_times_and_counts_that_it_was_marked_with(store, delivery, noon):
+    one = delivery(1, error="no answer", error_code="timeout")
+    sent = msgspec.structs.replace(one, state="sent", attempts=2, sent_at=noon)
+    done = msgspec.structs.replace(sent, state="confirmed", settled_at=noon, error="", error_code="")
+    with store.write() as tx:
+        outbox.add(tx, [one])
+        assert outbox.claim(tx, sent, "planned")
+        outbox.settle(tx, done)
+        assert outbox.get(tx, one.id) == done
+        with pytest.raises(LookupError, match="not stored"):
+            outbox.settle(tx, delivery(2))
