@@ -24,7 +24,8 @@ from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.store import outbox, state
 
 MOCK, FLOOR = "benchmarks.mock_vendors", "benchmarks.floor_webhooks"
-SENDERS, WARM_UP = 16, 100
+# More than a stream's dictionary is learnt from, which happens once in its life and is no part of how it goes on after that.
+SENDERS, WARM_UP = 16, 600
 # So many seconds nothing may arrive before the rest is given up.
 PATIENCE = 45.0
 # So many seconds another tool may take to listen.
