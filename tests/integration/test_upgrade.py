@@ -55,6 +55,7 @@ _CHANGES = [
         '    sa.Index(None, "run", "seq"),\n',
         '    sa.Column("lane", sa.Integer, nullable=False, server_default="1"),\n    sa.Index(None, "run", "seq"),\n',
     ),
+    ("core/store/outbox.py", 'columns=("seq", ', 'columns=("seq", "lane", '),
     ("core/store/outbox.py", '"seq": seq}', '"seq": seq, "lane": 2}'),
 ]
 

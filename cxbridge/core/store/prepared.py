@@ -92,7 +92,7 @@ class Prepared:
 class _Compiled:
     """A statement as one kind of database takes it."""
 
-    __slots__ = ("_by_name", "_constants", "_given", "_results", "names", "sql")
+    __slots__ = ("_by_name", "_constants", "_given", "_most", "_results", "names", "sql")
 
     def __init__(self, statement: Any, columns: tuple[str, ...], connection: Connection) -> None:
         dialect = connection.dialect
@@ -110,15 +110,18 @@ class _Compiled:
             if not bound.required:
                 self._constants[name] = bound.effective_value
             self._given.append((name, bound.type.dialect_impl(dialect).bind_processor(dialect)))
+        self._most = len({name for name, _ in self._given})
         found = list(statement.exported_columns)
         self.names = tuple(column.key for column in found)
         reading = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in found]
         self._results = [(place, process) for place, process in enumerate(reading) if process is not None]
 
     def bound(self, values: Mapping[str, Any]) -> Any:
-        """Give the values as the driver takes them."""
+        """Give the values as the driver takes them; one that is missing, or one too many, is a mistake of ours."""
         if self._constants:
             values = {**self._constants, **values}
+        if len(values) > self._most:
+            raise KeyError(*sorted(set(values) - {name for name, _ in self._given}))
         if self._by_name:
             return {name: values[name] if process is None else process(values[name]) for name, process in self._given}
         return [values[name] if process is None else process(values[name]) for name, process in self._given]

@@ -92,9 +92,12 @@ def test_what_cannot_be_prepared_is_refused(sqlite_store):
         listed.rows(tx.connection, {"names": ["a"]})
 
 
-def test_a_value_that_was_not_given_is_a_mistake_of_ours(store):
-    with store.read() as tx, pytest.raises(KeyError, match="which"):
-        ONE.rows(tx.connection)
+def test_a_value_that_was_not_given_or_is_not_taken_is_a_mistake_of_ours(store):
+    with store.read() as tx:
+        with pytest.raises(KeyError, match="which"):
+            ONE.rows(tx.connection)
+        with pytest.raises(KeyError, match="who"):
+            ONE.rows(tx.connection, {"which": "a", "who": "b"})
 
 
 def test_it_fails_as_any_other_statement_does(store):
