@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from cxbridge.core.ledger import ChangeOp, Incoming, Record, Ref
 from cxbridge.core.store import packing, schema
 from cxbridge.core.store.columns import to_micros
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import chunks, fill, take_numbers
 from cxbridge.core.store.tx import Dialect, Tx
 
@@ -36,6 +37,7 @@ _whole = sa.select(
     _records.source_key,
 )
 _by_keys = _whole.where(*_at_place, _among_keys)
+_by_key = Prepared(_whole.where(*_at_place, _records.key == sa.bindparam("key")))
 
 # Written out, and given values as they lie in the tables: SQLAlchemy's own way costs more than the database does.
 # What `apply` compares with; bodies stay where they are. The keys go into the brackets.
@@ -289,7 +291,8 @@ def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at
 
 def get(tx: Tx, ref: Ref) -> Record | None:
     """Read one record, deleted or not."""
-    return get_many(tx, [ref]).get(ref)
+    rows = _by_key.rows(tx.connection, {"connection": ref.connection, "stream": ref.stream, "key": ref.key})
+    return next(iter(_read(tx, rows)), None)
 
 
 def get_many(tx: Tx, refs: Iterable[Ref]) -> dict[Ref, Record]:
