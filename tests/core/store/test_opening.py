@@ -192,7 +192,7 @@ def test_the_server_settings_of_writers_and_readers(postgresql, clock):
 
     with store.write() as tx:
         assert setting(tx, "transaction_isolation") == "read committed"
-        assert setting(tx, "lock_timeout") == "6500ms"
+        assert setting(tx, "lock_timeout") == "11500ms"
         assert setting(tx, "synchronous_commit") == "on"
     with store.read() as tx:
         assert setting(tx, "transaction_isolation") == "repeatable read"
