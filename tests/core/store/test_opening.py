@@ -177,7 +177,7 @@ class TestTheFile:
             return [tx.connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
         with store.write() as tx:
-            assert settings(tx) == ["wal", 2, 1, 1500, 4000]
+            assert settings(tx) == ["wal", 2, 1, 1500, 64 * 1024 * 1024 // 4096]
         with store.read() as tx:
             assert settings(tx)[2:4] == [1, 1500]
         store.close()
