@@ -218,16 +218,15 @@ def _write(tx: Tx, page: _Page, at: int, packer: packing.Packer, connection: str
         # The order matters: the log copies stored bodies before they are replaced, and points at records that exist.
         _log(tx, page.replaced, first, at)
         first += len(page.replaced)
-        for some in _sliced(page.updates):
+        for some in _sliced(page.updates, updates):
             changed = [
                 (item.kind, item.source_key, item.digest, item.ordinal, item.deleted, at, body, record)
-                for (record, item), body in zip(some, updates, strict=False)
+                for (record, item), body in some
             ]
             _many(tx, _update, changed)
-        for some in _sliced(page.touches):
-            pairs = zip(some, touches, strict=False)
-            _many(tx, _touch, [(item.ordinal, at, body, record) for (record, item), body in pairs])
-        for some in _sliced(page.inserts):
+        for some in _sliced(page.touches, touches):
+            _many(tx, _touch, [(item.ordinal, at, body, record) for (record, item), body in some])
+        for some in _sliced(page.inserts, inserts):
             new = [
                 (
                     record,
@@ -242,16 +241,16 @@ def _write(tx: Tx, page: _Page, at: int, packer: packing.Packer, connection: str
                     at,
                     body,
                 )
-                for (record, item), body in zip(some, inserts, strict=False)
+                for (record, item), body in some
             ]
             fill(tx, schema.records, _new_record, new)
         created = [(seq, record, "created", at) for seq, record in enumerate(page.created, first)]
         fill(tx, schema.changes, ("seq", "record", "op", "at"), created)
-        for some in _sliced(page.new_raws):
-            kept = [(record, raw) for (record, _), raw in zip(some, new_raws, strict=False)]
+        for some in _sliced(page.new_raws, new_raws):
+            kept = [(record, raw) for (record, _), raw in some]
             fill(tx, schema.payloads, ("record", "raw"), kept)
-        for some in _sliced(page.raws):
-            _many(tx, _put_raw, [(record, raw) for (record, _), raw in zip(some, raws, strict=False)])
+        for some in _sliced(page.raws, raws):
+            _many(tx, _put_raw, [(record, raw) for (record, _), raw in some])
     return first + len(created) - 1
 
 
@@ -261,9 +260,11 @@ def _log(tx: Tx, replaced: Sequence[tuple[int, ChangeOp]], first: int, at: int) 
         _many(tx, _log_replaced, rows)
 
 
-def _sliced(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+def _sliced(rows: Sequence[T], packed: Iterator[bytes]) -> Iterator[list[tuple[T, bytes]]]:
+    """Put what was packed beside its rows, slice by slice; a value too few must not leave a row out in silence."""
     for start in range(0, len(rows), packing.SLICE):
-        yield rows[start : start + packing.SLICE]
+        some = rows[start : start + packing.SLICE]
+        yield list(zip(some, islice(packed, len(some)), strict=True))
 
 
 def _many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:

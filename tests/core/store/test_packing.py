@@ -389,6 +389,20 @@ class TestBatch:
             assert [tx.packs.unpack(tx.connection, one) for one in packed] == [value for _, value in values]
         assert slices == [1_000_000, 100_000, 3_000_000, 1_000_005, 99_000]
 
+    def test_a_value_that_goes_missing_leaves_no_row_out_in_silence(
+        self, filled: Store, item: Make, noon: datetime, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(packing, "_pack_all", lambda values, *_, **__: values[1:])
+
+        def stored() -> None:
+            with filled.write() as tx:
+                records.apply(tx, "desk", page(item, 5_000), noon)
+
+        with pytest.raises(ValueError, match="shorter"):
+            stored()
+        with filled.read() as tx:
+            assert records.count(tx) == {("desk", "tickets"): MANY}
+
     def test_what_packing_fails_with_is_raised_where_the_values_are_asked_for(
         self, filled: Store, item: Make, noon: datetime, monkeypatch: pytest.MonkeyPatch
     ) -> None:
