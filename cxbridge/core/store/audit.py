@@ -22,7 +22,7 @@ from cxbridge.core.errors import ConfigError
 from cxbridge.core.ledger import Delivery, Ref
 from cxbridge.core.store import schema, state
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.prepared import execute
+from cxbridge.core.store.prepared import execute, fetch
 from cxbridge.core.store.sealing import is_sealed, seal, unseal
 from cxbridge.core.store.tx import Tx
 
@@ -320,7 +320,7 @@ class _Stand(msgspec.Struct, frozen=True):
 
 
 def _stand(tx: Tx) -> _Stand:
-    rows = execute(tx.connection, _statements(tx.dialect).read, (state.INSTANCE_KEY, _HEAD)).fetchall()
+    rows = fetch(tx.connection, _statements(tx.dialect).read, (state.INSTANCE_KEY, _HEAD))
     held = {name: bytes(value) for name, value, _ in rows}
     sealed, kept = held.get(state.INSTANCE_KEY), held.get(_HEAD)
     keys = _derived(state.opened(sealed, tx.key) if sealed is not None else state.instance_key(tx))

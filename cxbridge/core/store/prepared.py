@@ -45,7 +45,7 @@ class Prepared:
     def rows(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> list[tuple[Any, ...]]:
         """Give what is found, a tuple for each row."""
         made = self._for(connection)
-        return made.read(execute(connection, made.sql, made.bound(values)))
+        return made.read(fetch(connection, made.sql, made.bound(values)))
 
     def first(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> tuple[Any, ...] | None:
         """Give the first row that is found."""
@@ -59,7 +59,7 @@ class Prepared:
     def structs(self, connection: Connection, of: Callable[..., T], values: Mapping[str, Any] = _NOTHING) -> list[T]:
         """Give what is found as values of that type, whose fields are named as the columns are."""
         made = self._for(connection)
-        found = made.read(execute(connection, made.sql, made.bound(values)))
+        found = made.read(fetch(connection, made.sql, made.bound(values)))
         return [of(**dict(zip(made.names, row, strict=True))) for row in found]
 
     def run(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> int:
@@ -126,9 +126,8 @@ class _Compiled:
             return {name: values[name] if process is None else process(values[name]) for name, process in self._given}
         return [values[name] if process is None else process(values[name]) for name, process in self._given]
 
-    def read(self, cursor: Any) -> list[tuple[Any, ...]]:
-        """Give the rows with the values that the columns stand for."""
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    def read(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Give rows with the values that the columns stand for."""
         if not rows or not self._results:
             return rows
         read = []
@@ -153,6 +152,16 @@ def execute(connection: Connection, sql: str, values: Any, *, many: bool = False
     except BaseException as error:  # noqa: BLE001  # an interrupted connection is as lost as a broken one
         _fail(connection, error, sql, cursor)
     return cursor
+
+
+def fetch(connection: Connection, sql: str, values: Any) -> list[tuple[Any, ...]]:
+    """Have the driver execute a statement as `execute` does; gives all that it finds, as it lies in the columns."""
+    cursor = execute(connection, sql, values)
+    try:
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    except BaseException as error:  # noqa: BLE001  # SQLite looks for a row when it is asked for, and may stumble over any of them
+        _fail(connection, error, sql, cursor)
+    return rows
 
 
 def _fail(connection: Connection, error: BaseException, sql: str, cursor: Any) -> NoReturn:

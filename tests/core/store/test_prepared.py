@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.errors import StoreError
 from cxbridge.core.ledger import Delivery, Link, Ref, Run, StoredReceipt
-from cxbridge.core.store import links, outbox, receipts, runs, schema, state
+from cxbridge.core.store import Store, links, outbox, planning, receipts, runs, schema, state
 from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import ignoring, row_of
 
@@ -113,6 +113,36 @@ def test_it_fails_as_any_other_statement_does(store):
     assert "customer" not in str(caught.value)
     with store.read() as tx:
         assert ALL.rows(tx.connection) == []
+
+
+def test_it_fails_in_the_same_way_where_the_first_rows_went_well(store):
+    """A database may stumble over any row, as over a damaged page behind sound ones."""
+    positions = schema.positions.c
+    distance = Prepared(sa.select(sa.func.abs(positions.seq)).order_by(positions.name))
+    with store.write() as tx:
+        planning.set_position(tx, "a", 1)
+        planning.set_position(tx, "b", -(2**63))
+    with pytest.raises((sa.exc.DBAPIError, StoreError)), store.read() as tx:
+        distance.rows(tx.connection)
+    with store.read() as tx:
+        assert planning.position(tx, "a") == 1
+
+
+def test_a_damaged_page_behind_sound_ones_is_told_in_words(sqlite_store, clock):
+    path = sqlite_store.path
+    with sqlite_store.write() as tx:
+        for number in range(400):
+            ADD.run(tx.connection, {"name": f"a {number:03}", "value": b"x" * 1500})
+    sqlite_store.close()
+    content = bytearray(path.read_bytes())
+    holding = [at for at in range(0, len(content), 4096) if content.count(b"x", at, at + 4096) > 2000]
+    at = holding[len(holding) * 2 // 3]
+    content[at : at + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    spoiled = Store.open(f"sqlite:///{path}", clock=clock, writing=False)
+    with pytest.raises(StoreError, match="is damaged: restore it from a backup"), spoiled.read() as tx:
+        ALL.rows(tx.connection)
+    spoiled.close()
 
 
 def test_a_reader_cannot_write(store):
