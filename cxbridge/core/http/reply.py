@@ -10,10 +10,10 @@ from functools import lru_cache
 from math import isnan
 from typing import Any, TypeVar
 
-import httpx
 import msgspec
 
 from cxbridge.core.errors import WireFormat
+from cxbridge.core.http.headers import Told
 
 T = TypeVar("T")
 
@@ -51,8 +51,8 @@ class Reply:
     request_id: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.headers, httpx.Headers):
-            object.__setattr__(self, "headers", httpx.Headers(dict(self.headers)))
+        if not isinstance(self.headers, Told):
+            object.__setattr__(self, "headers", Told(self.headers.items()))
 
     def __repr__(self) -> str:
         return f"<Reply {self.method} {self.path} {self.status}, {len(self.body)} bytes>"

@@ -12,6 +12,7 @@ import httpx
 from cxbridge import __version__
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import Rejected, Retryable, WireFormat, Withheld
+from cxbridge.core.http.headers import Told
 
 MIB = 1024 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -147,7 +148,7 @@ class Wire:
         request.read()
         return request
 
-    def exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+    def exchange(self, request: httpx.Request) -> tuple[int, Told, bytes]:
         """Send once and give status, headers and the decompressed body.
 
         Raises:
@@ -162,7 +163,8 @@ class Wire:
         try:
             response = self._way.handle_request(request)
             try:
-                return response.status_code, response.headers, self._body(response, request.method, deadline)
+                told = Told.raw(response.headers.raw)
+                return response.status_code, told, self._body(response, told, request.method, deadline)
             finally:
                 response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
@@ -177,11 +179,11 @@ class Wire:
         self._closed = True
         self._way.close()
 
-    def _body(self, response: httpx.Response, method: str, deadline: float) -> bytes:
-        declared = _length(response.headers)
+    def _body(self, response: httpx.Response, told: Told, method: str, deadline: float) -> bytes:
+        declared = _length(told)
         if declared is not None and declared > self._max_body:
             raise WireFormat(f"the answer is larger than {self._max_body // MIB} MiB")
-        encoding = response.headers.get("content-encoding", "").strip().lower()
+        encoding = told.get("content-encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise WireFormat("the answer is compressed in a way that was not asked for")
         sink: _Plain | _Gunzip = _Gunzip(self._max_body) if "gzip" in encoding else _Plain(self._max_body)
@@ -256,9 +258,9 @@ def _gunzip() -> "zlib._Decompress":
     return zlib.decompressobj(16 + zlib.MAX_WBITS)
 
 
-def _length(headers: httpx.Headers) -> int | None:
-    told = headers.get("content-length", "")
-    return int(told) if told.isascii() and told.isdigit() and "transfer-encoding" not in headers else None
+def _length(told: Told) -> int | None:
+    length = told.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() and "transfer-encoding" not in told else None
 
 
 def _unreachable(error: httpx.TransportError) -> str:
