@@ -1,4 +1,4 @@
-"""outbox → vendor: performs deliveries, settles doubts, moves runs on; reads no change and judges no recipe.
+"""outbox → vendor: performs deliveries and moves runs on; reads no change and judges no recipe.
 
 Each delivery is three moments: marked sent (commit), the vendor called, the outcome with links, receipt and the run's next step
 recorded (commit). Where another one is due right then, and will be sent at once, it is marked in the commit that records the
@@ -16,17 +16,11 @@ from random import Random
 import msgspec
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.connector import (
-    Action,
-    Blind,
-    Call,
-    Client,
-    Idempotent,
-    Keyed,
-)
+from cxbridge.core.connector import Action, Blind, Call, Client
 from cxbridge.core.engine import consent, failing, reaching, restoring
-from cxbridge.core.engine.abreast import Abreast
+from cxbridge.core.engine.abreast import BATCH, Abreast
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.doubts import SOON, Doubt, Doubts
 from cxbridge.core.engine.pushed import OnSettled, Pushed, RecipeOf
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.seeing import Seen, see
@@ -36,12 +30,7 @@ from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.errors import Rejected, Retryable, StoreError, Unauthorized, Withheld
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import Store, Tx, outbox, restored, state
-
-# How many looks that find nothing, `settle` apart, make sure that an unanswered write never arrived.
-LOOKS = 2
-# When what was kept back without a word about its end is looked at again.
-SOON = timedelta(seconds=5)
+from cxbridge.core.store import Store, Tx, outbox, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +69,13 @@ class Pusher:
     on_settled: OnSettled | None = None
     random: Random = field(default_factory=Random)
     settler: Settler = field(init=False)
+    doubts: Doubts = field(init=False)
 
     def __post_init__(self) -> None:
         self.settler = Settler(
             self.store, self.stepper, self.clock, self.recipe_of, self.probe, self.on_settled, self.random
         )
+        self.doubts = Doubts(self.store, self.settler, self.stepper, self.clock)
 
     def recover(self, connections: Sequence[str] | None = None) -> int:
         """Turn deliveries that were under way when the process ended into doubts; call once at the start."""
@@ -107,6 +98,8 @@ class Pusher:
         result = Pushed()
         with self.store.read() as tx:
             left = outbox.interrupted(tx, connection.name)
+            # What is due is asked for by the way: a turn is often about a single delivery that is waited for.
+            first = None if left else self._due(tx, connection, result, BATCH)
         if left:
             # An earlier turn called the vendor and could not record the outcome, as on a full disk: nobody waits for it any more.
             self.recover([connection.name])
@@ -114,10 +107,13 @@ class Pusher:
         turn = _Turn(connection, client)
 
         def due(most: int) -> list[Delivery]:
+            nonlocal first
             turn.far.clear()
-            with self.store.read() as tx:
-                result.paused = result.paused or connection.name in state.pauses(tx)
-                return [] if result.paused else outbox.due(tx, connection.name, self.clock.now(), most)
+            found, first = first, None
+            if found is None:
+                with self.store.read() as tx:
+                    found = self._due(tx, connection, result, most)
+            return found
 
         def deliver(delivery: Delivery) -> Delivery | None:
             one = Pushed()
@@ -132,11 +128,19 @@ class Pusher:
 
         crew = Abreast(connection.name, abreast, due, deliver, over)
         crew.run()
-        with self.store.read() as tx:
-            result.next_at = None if result.paused else outbox.next_due(tx, connection.name)
+        if over():
+            with self.store.read() as tx:
+                result.next_at = None if result.paused else outbox.next_due(tx, connection.name)
         if result.next_at is not None and result.kept_back is not None:
             result.next_at = max(result.next_at, result.kept_back)
         return result
+
+    def _due(self, tx: Tx, connection: Connection, result: Pushed, most: int) -> list[Delivery]:
+        """Read what is due; where nothing is, note when something will be."""
+        result.paused = result.paused or connection.name in state.pauses(tx)
+        found = [] if result.paused else outbox.due(tx, connection.name, self.clock.now(), most)
+        result.next_at = None if found or result.paused else outbox.next_due(tx, connection.name)
+        return found
 
     def _deliver(self, turn: _Turn, crew: Abreast, delivery: Delivery, result: Pushed) -> Delivery | None:
         """Do one; gives the one that was marked together with its outcome, which is to be sent next."""
@@ -156,31 +160,35 @@ class Pusher:
         if following is None:
             self.settler.confirm(sent, receipt, ready.run, ready.recipe, result, keep_receipt=True)
             return None
-        # None where it came to nothing, so that it has to be begun by itself.
-        marked: bool | None = None
         beside = Pushed()
+        # None where there is more to do about it than to send it; else it, and whether it is marked.
+        taken: tuple[_Ready, bool] | None = None
 
-        def mark(tx: Tx) -> None:
-            nonlocal marked
-            marked = self._marks(tx, following, beside)
+        def begin(tx: Tx) -> None:
+            nonlocal taken
+            one = self._plain(tx, turn, following)
+            if one is not None:
+                self.probe("push.claimed")
+                taken = one, self._marks(tx, one, beside)
 
         try:
-            self.settler.confirm(sent, receipt, ready.run, ready.recipe, result, keep_receipt=True, along=mark)
+            self.settler.confirm(sent, receipt, ready.run, ready.recipe, result, keep_receipt=True, along=begin)
         except Exception:
-            if marked:
+            if taken is not None and taken[1]:
                 # It never left. Where it cannot be written, it is taken for a doubt.
                 with suppress(StoreError):
-                    self.settler.put_back(following.sent)
+                    self.settler.put_back(taken[0].sent)
             raise
-        if marked is None:
-            crew.not_begun(following.delivery)
+        if taken is None:
+            crew.not_begun(following)
             return None
         result.add(beside)
+        begun, marked = taken
         if not marked:
-            crew.done(following.delivery)
+            crew.done(following)
             return None
-        turn.begun[following.delivery.id] = following
-        return following.delivery
+        turn.begun[following.id] = begun
+        return following
 
     def _begun(self, turn: _Turn, delivery: Delivery, result: Pushed) -> _Ready | None:
         """Mark one as sent; None where there is nothing to send, or something else to do about it, which is done then."""
@@ -193,7 +201,8 @@ class Pusher:
         if action is None:
             self.settler.bury(delivery, "unsupported", f"{connection.name} does not offer {delivery.action}", result)
             return None
-        seen = self._see(turn, delivery)
+        with self.store.read() as tx:
+            seen = see(tx, delivery, self.recipe_of, self.clock.now(), turn.far)
         run = seen.run
         # What is in doubt is looked up all the same, so that it is known what was done.
         if run is None or (seen.is_off(delivery) and delivery.state != "unknown"):
@@ -205,7 +214,7 @@ class Pusher:
             return None
         ready = self._ready(delivery, action, seen, run)
         if delivery.state == "unknown":
-            self._settle_doubt(connection, client, action, ready.call, delivery, run, seen.recipe, result)
+            self.doubts.decide(Doubt(connection, action, ready.call, delivery, run, seen.recipe), client, result)
             return None
         if seen.earlier is not None:
             result.adopted += 1
@@ -214,8 +223,8 @@ class Pusher:
         self.probe("push.claimed")
         return ready if self.store.join(lambda tx: self._marks(tx, ready, result)) else None
 
-    def _following(self, turn: _Turn, crew: Abreast) -> _Ready | None:
-        """Take the next one where all there is to do about it is to send it, at once.
+    def _following(self, turn: _Turn, crew: Abreast) -> Delivery | None:
+        """Take the next one, where it may be marked in the commit of the one before.
 
         What can neither be repeated nor looked up is marked by itself, no earlier than it must be.
         """
@@ -223,21 +232,18 @@ class Pusher:
         if one is None:
             return None
         action = turn.connection.actions.get(one.action)
-        if one.state != "unknown" and action is not None and not isinstance(action.effect, Blind):
-            with suppress(Exception):
-                # Whatever it stumbles over is met again where nothing else hangs on it.
-                seen = self._see(turn, one)
-                plain = not (seen.wait or seen.is_off(one) or seen.earlier)
-                if plain and seen.run is not None and turn.client.left_alone_until() is None:
-                    ready = self._ready(one, action, seen, seen.run)
-                    self.probe("push.claimed")
-                    return ready
-        crew.not_begun(one)
-        return None
+        blind = action is None or isinstance(action.effect, Blind)
+        if one.state == "unknown" or blind or turn.client.left_alone_until() is not None:
+            crew.not_begun(one)
+            return None
+        return one
 
-    def _see(self, turn: _Turn, delivery: Delivery) -> Seen:
-        with self.store.read() as tx:
-            return see(tx, delivery, self.recipe_of, self.clock.now(), turn.far)
+    def _plain(self, tx: Tx, turn: _Turn, delivery: Delivery) -> _Ready | None:
+        """Make one ready, where all there is to do about it is to send it."""
+        seen = see(tx, delivery, self.recipe_of, self.clock.now(), turn.far)
+        if seen.run is None or seen.wait or seen.is_off(delivery) or seen.earlier:
+            return None
+        return self._ready(delivery, turn.connection.actions[delivery.action], seen, seen.run)
 
     def _ready(self, delivery: Delivery, action: Action, seen: Seen, run: Run) -> _Ready:
         call = Call(
@@ -271,100 +277,6 @@ class Pusher:
             return True
         consent.enter(tx, reached, recipe, run, scopes.now)
         return False
-
-    def _settle_doubt(
-        self,
-        connection: Connection,
-        client: Client,
-        action: Action,
-        call: Call,
-        delivery: Delivery,
-        run: Run,
-        recipe: Recipe | None,
-        result: Pushed,
-    ) -> None:
-        """Decide about a write that was never answered, by its effect class."""
-        now = self.clock.now()
-        effect = action.effect
-        # The vendor counts from when it first saw the key, which cannot have been before this.
-        age = (now - delivery.created_at).total_seconds()
-        lost = restoring.is_lost(delivery)
-        # Of what a restored store has lost nobody knows when the vendor first saw its key.
-        if isinstance(effect, Idempotent) or (isinstance(effect, Keyed) and not lost and age < effect.window / 2):
-            self._repeat(connection, delivery, run, recipe, result)
-            return
-        if isinstance(effect, Blind) or action.find is None:
-            self._note(delivery, "held")
-            self.settler.hold(
-                delivery,
-                "no answer came, and this write can neither be repeated nor looked up: look at the vendor, then "
-                "`cxbridge dead retry` or `cxbridge dead drop`",
-            )
-            return
-        try:
-            with blaming(connection.connector.name, f"{action.name} of {connection.name}"):
-                found = action.find(client, call)
-                receipt = None if found is None else receipt_of(found)
-        except Unauthorized as error:
-            self.settler.pause(connection, error, delivery, result)
-            return
-        except Withheld as error:
-            result.kept_back = error.retry_at or now + SOON
-            return
-        except Exception as error:  # noqa: BLE001  # a look-up that fails decides nothing
-            later = now + timedelta(seconds=max(effect.settle, 5.0))
-            if isinstance(error, Retryable) and error.retry_at is not None:
-                later = max(later, error.retry_at)
-            self.settler.keep(msgspec.structs.replace(delivery, not_before=later, error=told_of(error)))
-            return
-        if receipt is not None:
-            self._note(delivery, "found", run, recipe)
-            self.settler.confirm(delivery, receipt, run, recipe, result, keep_receipt=True)
-            return
-        looked = delivery.looked + 1
-        if looked >= LOOKS:
-            self._repeat(connection, delivery, run, recipe, result)
-            return
-        self.settler.keep(
-            msgspec.structs.replace(delivery, looked=looked, not_before=now + timedelta(seconds=effect.settle))
-        )
-
-    def _repeat(
-        self, connection: Connection, delivery: Delivery, run: Run, recipe: Recipe | None, result: Pushed
-    ) -> None:
-        if restoring.is_lost(delivery) and self._outdated(connection, delivery, run, recipe, result):
-            return
-        self._note(delivery, "sent")
-        self.settler.repeat(delivery, recipe.on_error.retry if recipe else DEFAULT_RETRY, result)
-
-    def _outdated(
-        self, connection: Connection, delivery: Delivery, run: Run, recipe: Recipe | None, result: Pushed
-    ) -> bool:
-        """Keep a value back that was decided before the store was put back, where a newer one may stand there."""
-        with self.store.write() as tx:
-            verdict, why = restoring.may_be_sent(tx, connection, delivery)
-            if verdict == "overtaken" and recipe is not None:
-                restored.count(tx, "overtaken")
-                self.settler.leave_out(tx, delivery, run, recipe, consent.Refusal("overtaken", why), result)
-        if verdict == "wait":
-            later = self.clock.now() + timedelta(seconds=15)
-            self.settler.keep(msgspec.structs.replace(delivery, not_before=later, error=why))
-        elif verdict == "undecided" or (verdict == "overtaken" and recipe is None):
-            self._note(delivery, "held")
-            self.settler.hold(delivery, why)
-        return verdict != "send"
-
-    def _note(self, delivery: Delivery, outcome: str, run: Run | None = None, recipe: Recipe | None = None) -> None:
-        """Count what became of a doubt that a restore left; whoever was reached in the lost time is entered as asked."""
-        if not restoring.is_lost(delivery):
-            return
-        with self.store.write() as tx:
-            restored.count(tx, outcome)
-            if run is not None and recipe is not None:
-                scopes = Scopes(tx, self.clock.now())
-                reached = reaching.outreach(self.stepper, scopes, recipe, run, delivery)
-                if reached is not None:
-                    consent.enter(tx, reached, recipe, run, scopes.now)
 
     def _failed(
         self,
