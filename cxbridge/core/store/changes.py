@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Change, Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Among, Prepared
 from cxbridge.core.store.statements import chunks
 from cxbridge.core.store.tx import Tx
 
@@ -33,20 +33,21 @@ _names = (
     .order_by(_changes.seq.desc())
 )
 # Statements are built once: putting one together costs more than the database takes to answer it.
-_many: sa.BindParameter[Any] = sa.bindparam("many", expanding=True)
-_id_of = sa.select(_records.key, _records.id).where(
-    _records.connection == sa.bindparam("connection"),
-    _records.stream == sa.bindparam("stream"),
-    _records.key.in_(_many),
+_id_of = Among(
+    _records.key,
+    lambda among: sa.select(_records.key, _records.id).where(
+        _records.connection == sa.bindparam("connection"), _records.stream == sa.bindparam("stream"), among
+    ),
 )
 # Numbers alone, which the index holds: a busy record's later bodies are not read.
-_later = (
-    sa.select(_changes.record, _changes.seq)
-    .where(_changes.record.in_(_many), _changes.seq > sa.bindparam("seq"))
-    .order_by(_changes.seq)
+_later = Among(
+    _changes.record,
+    lambda among: (
+        sa.select(_changes.record, _changes.seq).where(among, _changes.seq > sa.bindparam("seq")).order_by(_changes.seq)
+    ),
 )
-_before = sa.select(_changes.seq, _changes.before).where(_changes.seq.in_(_many))
-_body = sa.select(_records.id, _records.body).where(_records.id.in_(_many))
+_before = Among(_changes.seq, lambda among: sa.select(_changes.seq, _changes.before).where(among))
+_body = Among(_records.id, lambda among: sa.select(_records.id, _records.body).where(among))
 # Most of the time nothing has happened in the moment that is asked for; after that the steps grow.
 _FIRST_STEP = 32
 
@@ -125,7 +126,7 @@ def _ids(tx: Tx, refs: set[Ref]) -> dict[Ref, int]:
         keys.setdefault((ref.connection, ref.stream), []).append(ref.key)
     ids = {}
     for (connection, stream), some in keys.items():
-        rows = tx.connection.execute(_id_of, {"connection": connection, "stream": stream, "many": some})
+        rows = _id_of.rows(tx.connection, some, {"connection": connection, "stream": stream})
         for key, record in rows:
             ids[Ref(connection, stream, key)] = record
     return ids
@@ -135,7 +136,7 @@ def _next_changes(tx: Tx, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, i
     if not pairs:
         return {}
     records = list({record for record, _ in pairs})
-    rows = tx.connection.execute(_later, {"many": records, "seq": min(seq for _, seq in pairs)})
+    rows = _later.rows(tx.connection, records, {"seq": min(seq for _, seq in pairs)})
     later: dict[int, list[int]] = {}
     for record, seq in rows:
         later.setdefault(record, []).append(seq)
@@ -148,17 +149,12 @@ def _next_changes(tx: Tx, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, i
 
 
 def _befores(tx: Tx, seqs: set[int]) -> dict[int, bytes | None]:
-    if not seqs:
-        return {}
-    rows = tx.connection.execute(_before, {"many": list(seqs)})
-    return {row.seq: _unpacked(tx, row.before) for row in rows}
+    return {seq: _unpacked(tx, before) for seq, before in _before.rows(tx.connection, list(seqs))}
 
 
 def _bodies(tx: Tx, records: set[int]) -> dict[int, bytes]:
-    if not records:
-        return {}
-    rows = tx.connection.execute(_body, {"many": list(records)})
-    return {row.id: tx.packs.unpack(tx.connection, row.body) for row in rows}
+    rows = _body.rows(tx.connection, list(records))
+    return {record: tx.packs.unpack(tx.connection, body) for record, body in rows}
 
 
 def _read(tx: Tx, rows: Iterable[Sequence[Any]]) -> list[Change]:

@@ -17,9 +17,10 @@ from cxbridge.core.errors import ConfigError, CxbridgeError, StoreError
 from cxbridge.core.store import migrate, packing, postgresql, sole, sqlite
 from cxbridge.core.store.failures import translated, translation
 from cxbridge.core.store.kept import Kept
+from cxbridge.core.store.prepared import Dialect
 from cxbridge.core.store.shares import Share, Shares
 from cxbridge.core.store.turns import turn
-from cxbridge.core.store.tx import Dialect, Tx
+from cxbridge.core.store.tx import Tx
 
 T = TypeVar("T")
 
@@ -58,8 +59,10 @@ class Store:
         self._packs = packing.Packs()
         self._writers, self._readers = database.writers, database.readers
         in_a_file = database.path is not None
-        self._to_write = Kept(database.writers, 1 if in_a_file else 0)
-        self._to_read = Kept(database.readers, _READERS if in_a_file else 0)
+        self._to_write = Kept(database.writers, 1, sqlite.BEGIN_WRITING) if in_a_file else Kept(database.writers, 0)
+        self._to_read = (
+            Kept(database.readers, _READERS, sqlite.BEGIN_READING) if in_a_file else Kept(database.readers, 0)
+        )
         self._turn = database.turn
         # The address of the server as the driver takes it, with its password; None where there is no server.
         self.conninfo = database.conninfo
@@ -287,7 +290,7 @@ class Store:
 class _Transaction:
     """A transaction for one `with`: commits at the end, rolls back on any exception, and says a driver's error in words."""
 
-    __slots__ = ("_begun", "_connection", "_kept", "_store", "_writing")
+    __slots__ = ("_connection", "_kept", "_store", "_writing")
 
     def __init__(self, store: Store, kept: Kept, *, writing: bool) -> None:
         self._store = store
@@ -301,7 +304,7 @@ class _Transaction:
         connection: sa.Connection | None = None
         try:
             connection = self._kept.take()
-            self._begun = connection.begin()
+            self._kept.begin(connection)
         except BaseException as error:
             if connection is not None:
                 self._kept.give_back(connection, sound=False)
@@ -316,7 +319,10 @@ class _Transaction:
         sound = False
         try:
             try:
-                self._begun.__exit__(kind, error, trace)
+                if error is None:
+                    self._kept.commit(self._connection)
+                else:
+                    self._kept.rollback(self._connection)
                 sound = error is None
             finally:
                 self._kept.give_back(self._connection, sound=sound)

@@ -4,16 +4,23 @@ Only for a database in a file: what leads to a server may be lost in between, an
 """
 
 from collections import deque
+from contextlib import suppress
 
 from sqlalchemy.engine import Connection, Engine
 
+from cxbridge.core.store import prepared
+
 
 class Kept:
-    """The connections of an engine, at most `most` of which are kept at hand; threads may share it."""
+    """The connections of an engine, at most `most` of which are kept at hand; threads may share it.
 
-    def __init__(self, engine: Engine, most: int) -> None:
+    `begin` is the statement that begins a transaction, where SQLAlchemy need not know of one unless it has a part in it.
+    """
+
+    def __init__(self, engine: Engine, most: int, begin: str = "") -> None:
         self._engine = engine
         self._most = most
+        self._begin = begin
         self._free: deque[Connection] = deque()
 
     def take(self) -> Connection:
@@ -22,6 +29,34 @@ class Kept:
             return self._free.pop()
         except IndexError:
             return self._engine.connect()
+
+    def begin(self, connection: Connection) -> None:
+        """Begin a transaction on a connection that was taken."""
+        if self._begin:
+            # What SQLAlchemy keeps for each of its transactions costs as much as a short one does.
+            prepared.execute(connection, self._begin, ())
+        else:
+            connection.begin()
+
+    def commit(self, connection: Connection) -> None:
+        """Commit it; where that fails nothing of it is left under way."""
+        try:
+            if connection.in_transaction():
+                connection.commit()
+            else:
+                prepared.commit(connection)
+        except BaseException:
+            with suppress(Exception):
+                # What failed is told by the commit.
+                self.rollback(connection)
+            raise
+
+    def rollback(self, connection: Connection) -> None:
+        """Take back all of it."""
+        if connection.in_transaction():
+            connection.rollback()
+        elif not connection.invalidated:
+            prepared.rollback(connection)
 
     def give_back(self, connection: Connection, *, sound: bool) -> None:
         """Take a connection back; one on which something failed, and one too many, is not kept."""

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Link, Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Dialect, Prepared
 from cxbridge.core.store.statements import AnyInsert, chunks, insert, row_of
-from cxbridge.core.store.tx import Dialect, Tx
+from cxbridge.core.store.tx import Tx
 
 _links = schema.links.c
 _active = schema.among(_links.state, ("active",))

@@ -24,6 +24,7 @@ from sqlalchemy.engine import Connection
 
 from cxbridge.core.errors import StoreError
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import Prepared
 
 What = Literal["body", "raw"]
 Place = tuple[str, str, What]
@@ -44,8 +45,8 @@ SAMPLES, SHARED = 500, 20
 _SAMPLE_BYTES, _LEAST_SAMPLES = 4 << 20, 100
 # Seconds of each pause in learning.
 _BREATH = 0.001
-# So many values of a page are packed in one call. From so many slices on it is worth a thread.
-SLICE, _SLICE_BYTES, _LEAST_SLICES = 100, 1 << 20, 3
+# So many values of a page are packed in one call. From so many in all on it is worth a thread.
+SLICE, _SLICE_BYTES, _LEAST_AHEAD = 100, 1 << 20, 201
 # What is shorter is left as it is.
 _WORTH = 64
 _WORDS = re.compile(rb"\w+|\W+")
@@ -53,8 +54,10 @@ _WORDS = re.compile(rb"\w+|\W+")
 _FIRST_ID, _END_OF_IDS = 1 << 15, 1 << 31
 
 _dictionaries = schema.dictionaries.c
-_current = sa.select(_dictionaries.stream, _dictionaries.what, _dictionaries.id).where(
-    _dictionaries.connection == sa.bindparam("connection")
+_current = Prepared(
+    sa.select(_dictionaries.stream, _dictionaries.what, _dictionaries.id).where(
+        _dictionaries.connection == sa.bindparam("connection")
+    )
 )
 _content = sa.select(_dictionaries.content).where(_dictionaries.id == sa.bindparam("id")).limit(1)
 
@@ -168,7 +171,7 @@ class Packer:
         self._connection = connection
         self._name = name
         packs.packed = packs.packed or is_packed(connection)
-        rows = connection.execute(_current, {"connection": name}) if packs.packed else ()
+        rows = _current.rows(connection, {"connection": name}) if packs.packed else ()
         self._ids: dict[tuple[str, str], int] = {(stream, what): ident for stream, what, ident in rows}
         self._compressors: dict[tuple[str, str], zstandard.ZstdCompressor] = {}
 
@@ -237,8 +240,8 @@ class Batch:
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
-        """Have slices packed meanwhile, where there is more than one; ends with the block, whatever was not asked for."""
-        if len(self._slices) < _LEAST_SLICES:
+        """Have them packed meanwhile, where there are many; ends with the block, whatever was not asked for."""
+        if sum(map(len, self._slices)) < _LEAST_AHEAD:
             yield
             return
         over = threading.Event()
@@ -280,6 +283,9 @@ class _Slice:
         self._values, self._dictionary, self._packed = values, dictionary, packed
         self._claim, self._done = threading.Lock(), threading.Event()
         self._found: list[bytes] | Exception = []
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     def begin(self) -> None:
         """Pack them, unless somebody does or did."""

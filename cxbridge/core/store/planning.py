@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Dialect, Prepared
 from cxbridge.core.store.statements import AnyInsert, ignoring, insert, replacing
-from cxbridge.core.store.tx import Dialect, Tx
+from cxbridge.core.store.tx import Tx
 
 _positions = schema.positions.c
 _fires = schema.fires.c

@@ -10,26 +10,30 @@ execution, which costs three times as much as SQLite takes to answer. So that is
     _save.run(tx.connection, {...})                       # gives how many rows it met
     _save.run_all(tx.connection, [{...}, {...}])          # one for each row of values
 
-Every value that changes is a `bindparam` with a name of its own, or a column of an insert or update; lists within IN cannot be
-given. An insert names its columns by `columns` and gives nothing back unless it says `returning`. A statement that is another one
+Every value that changes is a `bindparam` with a name of its own, or a column of an insert or update. A list within IN is for
+`Among`. An insert names its columns by `columns` and gives nothing back unless it says `returning`. A statement that is another one
 on each database is given as what makes it: `Prepared(lambda dialect: ignoring(dialect, schema.runs, "id"))`.
 
 Errors are SQLAlchemy's own, as those of any other statement: `failures` says them in words, and a lost connection is dropped.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, NoReturn, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-
-from cxbridge.core.store.tx import Dialect
+from sqlalchemy.types import TypeDecorator
 
 T = TypeVar("T")
+Dialect = Literal["sqlite", "postgresql"]
 Process = Callable[[Any], Any]
 Statement = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 
 _NOTHING: Mapping[str, Any] = {}
+# The longest list of one statement, a power of two: SQLite takes at least 999 values, and longer lists are no faster.
+_MOST_AMONG = 512
+_PLACES = [f"among_{place}" for place in range(_MOST_AMONG)]
 
 
 class Prepared:
@@ -89,6 +93,60 @@ class Prepared:
         return _Compiled(made, self._columns, connection)
 
 
+class Among:
+    """A query with a list of any length within IN, as `Prepared` is one without.
+
+    It is prepared for lists of one, two, four and so on; one in between is filled up with its last value, which finds nothing more.
+    Of a list that is longer than the longest, what its parts find comes part by part.
+
+        _several = Among(_runs.id, lambda among: sa.select(schema.runs).where(among))
+
+        _several.rows(tx.connection, ["run_1", "run_2"])
+    """
+
+    __slots__ = ("_column", "_prepared", "_query")
+
+    def __init__(
+        self, column: sa.ColumnElement[Any], query: Callable[[sa.ColumnElement[bool]], sa.Select[Any]]
+    ) -> None:
+        self._column = column
+        self._query = query
+        self._prepared: dict[int, Prepared] = {}
+
+    def rows(
+        self, connection: Connection, several: Sequence[Any], values: Mapping[str, Any] = _NOTHING
+    ) -> list[tuple[Any, ...]]:
+        """Give what is found, a tuple for each row."""
+        found: list[tuple[Any, ...]] = []
+        for prepared, given in self._parts(several, values):
+            found += prepared.rows(connection, given)
+        return found
+
+    def structs(
+        self, connection: Connection, of: Callable[..., T], several: Sequence[Any], values: Mapping[str, Any] = _NOTHING
+    ) -> list[T]:
+        """Give what is found as values of that type, whose fields are named as the columns are."""
+        found: list[T] = []
+        for prepared, given in self._parts(several, values):
+            found += prepared.structs(connection, of, given)
+        return found
+
+    def _parts(self, several: Sequence[Any], values: Mapping[str, Any]) -> Iterator[tuple[Prepared, dict[str, Any]]]:
+        for start in range(0, len(several), _MOST_AMONG):
+            some = several[start : start + _MOST_AMONG]
+            size = 1 << (len(some) - 1).bit_length()
+            given = dict(zip(_PLACES, some, strict=False))
+            given |= dict.fromkeys(_PLACES[len(some) : size], some[-1])
+            yield self._for(size), {**values, **given}
+
+    def _for(self, size: int) -> Prepared:
+        prepared = self._prepared.get(size)
+        if prepared is None:
+            places = [sa.bindparam(name, type_=self._column.type) for name in _PLACES[:size]]
+            prepared = self._prepared[size] = Prepared(self._query(self._column.in_(places)))
+        return prepared
+
+
 class _Compiled:
     """A statement as one kind of database takes it."""
 
@@ -109,11 +167,11 @@ class _Compiled:
             bound = compiled.binds[name]
             if not bound.required:
                 self._constants[name] = bound.effective_value
-            self._given.append((name, bound.type.dialect_impl(dialect).bind_processor(dialect)))
+            self._given.append((name, _writing(bound.type.dialect_impl(dialect), dialect)))
         self._most = len({name for name, _ in self._given})
         found = list(statement.exported_columns)
         self.names = tuple(column.key for column in found)
-        reading = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in found]
+        reading = [_reading(column.type.dialect_impl(dialect), dialect) for column in found]
         self._results = [(place, process) for place, process in enumerate(reading) if process is not None]
 
     def bound(self, values: Mapping[str, Any]) -> Any:
@@ -139,6 +197,25 @@ class _Compiled:
         return read
 
 
+def _writing(kind: Any, dialect: Any) -> Process | None:
+    """Give what turns a value into what lies in a column of that type."""
+    own = isinstance(kind, TypeDecorator) and type(kind).process_bind_param is not TypeDecorator.process_bind_param
+    if own and kind.impl_instance.bind_processor(dialect) is None:
+        # Ours alone, without the step that would lead to it.
+        return partial(kind.process_bind_param, dialect=dialect)
+    made: Process | None = kind.bind_processor(dialect)
+    return made
+
+
+def _reading(kind: Any, dialect: Any) -> Process | None:
+    """Give what turns what lies in a column of that type into a value."""
+    own = isinstance(kind, TypeDecorator) and type(kind).process_result_value is not TypeDecorator.process_result_value
+    if own and kind.impl_instance.result_processor(dialect, None) is None:
+        return partial(kind.process_result_value, dialect=dialect)
+    made: Process | None = kind.result_processor(dialect, None)
+    return made
+
+
 def execute(connection: Connection, sql: str, values: Any, *, many: bool = False) -> Any:
     """Have the driver execute a statement as it stands, in the transaction that the connection is in; gives its cursor."""
     cursor: Any = None
@@ -162,6 +239,24 @@ def fetch(connection: Connection, sql: str, values: Any) -> list[tuple[Any, ...]
     except BaseException as error:  # noqa: BLE001  # SQLite looks for a row when it is asked for, and may stumble over any of them
         _fail(connection, error, sql, cursor)
     return rows
+
+
+def commit(connection: Connection) -> None:
+    """Commit a transaction that SQLAlchemy knows nothing of."""
+    try:
+        driver: Any = connection.connection.dbapi_connection
+        driver.commit()
+    except BaseException as error:  # noqa: BLE001  # as in `execute`
+        _fail(connection, error, "COMMIT", None)
+
+
+def rollback(connection: Connection) -> None:
+    """Take back a transaction that SQLAlchemy knows nothing of."""
+    try:
+        driver: Any = connection.connection.dbapi_connection
+        driver.rollback()
+    except BaseException as error:  # noqa: BLE001  # as in `execute`
+        _fail(connection, error, "ROLLBACK", None)
 
 
 def _fail(connection: Connection, error: BaseException, sql: str, cursor: Any) -> NoReturn:

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref, StoredReceipt
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
-from cxbridge.core.store.statements import chunks, row_of
+from cxbridge.core.store.prepared import Among, Prepared
+from cxbridge.core.store.statements import row_of
 from cxbridge.core.store.tx import Tx
 
 _receipts = schema.receipts.c
@@ -17,12 +17,18 @@ _whole = sa.select(*_fields)
 _insert = Prepared(sa.insert(schema.receipts), columns=StoredReceipt.__struct_fields__)
 _of_delivery = Prepared(_whole.where(_receipts.delivery == sa.bindparam("delivery")).order_by(_receipts.id))
 _place = sa.func.row_number().over(partition_by=_receipts.ref, order_by=_receipts.id.desc()).label("place")
-_ranked = sa.select(_receipts.id, _place).where(_receipts.ref.in_(sa.bindparam("refs", expanding=True))).subquery()
-_of_many = (
-    _whole.join(_ranked, _ranked.c.id == _receipts.id)
-    .where(_ranked.c.place <= sa.bindparam("limit"))
-    .order_by(_receipts.id.desc())
-)
+
+
+def _newest_of(among: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    ranked = sa.select(_receipts.id, _place).where(among).subquery()
+    return (
+        _whole.join(ranked, ranked.c.id == _receipts.id)
+        .where(ranked.c.place <= sa.bindparam("limit"))
+        .order_by(_receipts.id.desc())
+    )
+
+
+_of_many = Among(_receipts.ref, _newest_of)
 _mark = sa.update(schema.receipts).where(
     _receipts.delivery == sa.bindparam("which_delivery"),
     _receipts.ref == sa.bindparam("which_ref"),
@@ -44,10 +50,8 @@ def of(tx: Tx, ref: Ref, limit: int = 20) -> list[StoredReceipt]:
 def of_many(tx: Tx, refs: Iterable[Ref], limit: int = 20) -> dict[Ref, list[StoredReceipt]]:
     """Read the newest receipts of many records, newest first; a record without any is left out."""
     found: dict[Ref, list[StoredReceipt]] = {}
-    for some in chunks(sorted(set(refs))):
-        rows = tx.connection.execute(_of_many, {"refs": some, "limit": limit})
-        for receipt in _read(rows):
-            found.setdefault(receipt.ref, []).append(receipt)
+    for receipt in _of_many.structs(tx.connection, StoredReceipt, sorted(set(refs)), {"limit": limit}):
+        found.setdefault(receipt.ref, []).append(receipt)
     return found
 
 

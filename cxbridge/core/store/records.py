@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from cxbridge.core.ledger import ChangeOp, Incoming, Record, Ref
 from cxbridge.core.store import packing, schema
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Among, Dialect, Prepared, execute, fetch
 from cxbridge.core.store.statements import chunks, fill, take_numbers
-from cxbridge.core.store.tx import Dialect, Tx
+from cxbridge.core.store.tx import Tx
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ _whole = sa.select(
     _records.deleted,
     _records.source_key,
 )
-_by_keys = _whole.where(*_at_place, _among_keys)
+_by_keys = Among(_records.key, lambda among: _whole.where(*_at_place, among))
 _by_key = Prepared(_whole.where(*_at_place, _records.key == sa.bindparam("key")))
 
 # Written out, and given values as they lie in the tables: SQLAlchemy's own way costs more than the database does.
@@ -197,8 +197,7 @@ def _known_of(
     for stream, keys in wanted.items():
         for some in chunks(keys):
             statement = _spelled(tx.dialect, _known.format(", ".join("?" * len(some))))
-            rows = tx.connection.exec_driver_sql(statement, (connection, stream, *some))
-            for key, record, digest, ordinal, deleted in rows:
+            for key, record, digest, ordinal, deleted in fetch(tx.connection, statement, (connection, stream, *some)):
                 known[stream, key] = (record, digest, ordinal, deleted)
     return known
 
@@ -268,7 +267,7 @@ def _sliced(rows: Sequence[T], packed: Iterator[bytes]) -> Iterator[list[tuple[T
 
 
 def _many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    tx.connection.exec_driver_sql(_spelled(tx.dialect, statement), rows)
+    execute(tx.connection, _spelled(tx.dialect, statement), rows, many=True)
 
 
 def _spelled(dialect: Dialect, statement: str) -> str:
@@ -303,10 +302,9 @@ def get_many(tx: Tx, refs: Iterable[Ref]) -> dict[Ref, Record]:
         wanted.setdefault((ref.connection, ref.stream), set()).add(ref.key)
     found = {}
     for (connection, stream), keys in wanted.items():
-        for some in chunks(sorted(keys)):
-            rows = tx.connection.execute(_by_keys, {"connection": connection, "stream": stream, "keys": some})
-            for record in _read(tx, rows):
-                found[record.ref] = record
+        rows = _by_keys.rows(tx.connection, sorted(keys), {"connection": connection, "stream": stream})
+        for record in _read(tx, rows):
+            found[record.ref] = record
     return found
 
 

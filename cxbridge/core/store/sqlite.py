@@ -19,6 +19,8 @@ APPLICATION_ID = 0x63786272
 # The default, said aloud. A commit of a few rows writes some twenty pages, and with pages of four times the size it takes a seventh
 # more; packed as they are, bodies and payloads fill pages of either size, and storing many of them takes as long.
 _PAGE_SIZE = 4096
+# The driver's own BEGIN would not be IMMEDIATE.
+BEGIN_WRITING, BEGIN_READING = "BEGIN IMMEDIATE", "BEGIN"
 # What counts only in a file that is still empty.
 NEW_FILE = (f"page_size = {_PAGE_SIZE}",)
 # The log is folded into the file once it has grown to so many bytes: seldom, as pages written twice meanwhile count once.
@@ -71,7 +73,7 @@ def engine(path: Path, *, timeout: float, writer: bool) -> Engine:
             f"{path.absolute().as_uri()}?mode={'rw' if writer else 'ro'}",
             uri=True,
             timeout=timeout,
-            isolation_level=None,  # the driver's own BEGIN would not be IMMEDIATE
+            isolation_level=None,  # see BEGIN_WRITING
             check_same_thread=False,  # the pool and the store's lock see to it
         )
         try:
@@ -91,11 +93,14 @@ def engine(path: Path, *, timeout: float, writer: bool) -> Engine:
         pool_timeout=timeout,
         hide_parameters=True,
     )
-    begin = "BEGIN IMMEDIATE" if writer else "BEGIN"
+    begin = BEGIN_WRITING if writer else BEGIN_READING
 
     @event.listens_for(made, "begin")
     def _begin(connection: Connection) -> None:
-        prepared.execute(connection, begin, ())
+        # SQLAlchemy joins in a transaction that was begun past it when it first has a statement to execute.
+        driver: Any = connection.connection.dbapi_connection
+        if not driver.in_transaction:
+            prepared.execute(connection, begin, ())
 
     return made
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
-from cxbridge.core.store.tx import Dialect, Tx
+from cxbridge.core.store.prepared import Dialect, Prepared, execute
+from cxbridge.core.store.tx import Tx
 
 T = TypeVar("T")
 AnyInsert = sqlite.Insert | postgresql.Insert
@@ -81,9 +81,9 @@ def fill(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple
     whole = len(rows) - len(rows) % _BLOCK
     if whole:
         blocks = [tuple(chain.from_iterable(rows[start : start + _BLOCK])) for start in range(0, whole, _BLOCK)]
-        tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, _BLOCK), blocks)
+        execute(tx.connection, _filling(tx.dialect, table, columns, _BLOCK), blocks, many=True)
     if whole < len(rows):
-        tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, 1), list(rows[whole:]))
+        execute(tx.connection, _filling(tx.dialect, table, columns, 1), list(rows[whole:]), many=True)
 
 
 @lru_cache(maxsize=64)

@@ -1,12 +1,9 @@
 """A transaction that is under way, as the modules of this package pass it among themselves."""
 
-from typing import Literal
-
 from sqlalchemy.engine import Connection
 
 from cxbridge.core.store import packing
-
-Dialect = Literal["sqlite", "postgresql"]
+from cxbridge.core.store.prepared import Dialect
 
 
 class Tx:

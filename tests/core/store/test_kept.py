@@ -1,10 +1,13 @@
 """Connections that are kept at hand between transactions."""
 
+import sqlite3
+from contextlib import suppress
+
 import pytest
 import sqlalchemy as sa
 
 from cxbridge.core.errors import StoreError
-from cxbridge.core.store import state
+from cxbridge.core.store import prepared, state
 
 
 @pytest.fixture
@@ -30,9 +33,43 @@ def test_one_transaction_after_the_other_uses_the_same_connection(sqlite_store, 
         with sqlite_store.read() as tx:
             # What was committed meanwhile is seen: nothing is left of the snapshot before.
             assert state.meta_get(tx, "count") == str(number).encode()
-            assert tx.connection.get_transaction() is not None
+            assert tx.connection.connection.dbapi_connection.in_transaction
     assert taken["read"] == 1
     assert taken["write"] <= 1
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["to the driver alone", "to SQLAlchemy as well"])
+def test_a_transaction_is_stored_or_taken_back_whoever_knows_of_it(sqlite_store, known):
+    def put(tx, value):
+        state.meta_set(tx, "colour", value)
+        if known:
+            assert tx.connection.scalar(sa.text("SELECT count(*) FROM meta WHERE name = 'colour'")) == 1
+        assert tx.connection.in_transaction() is known
+
+    with sqlite_store.write() as tx:
+        put(tx, b"green")
+    with suppress(ZeroDivisionError), sqlite_store.write() as tx:
+        put(tx, b"red")
+        raise ZeroDivisionError
+    with sqlite_store.read() as tx:
+        assert state.meta_get(tx, "colour") == b"green"
+
+
+def test_a_commit_that_fails_is_told_in_words_and_leaves_nothing_under_way(sqlite_store, monkeypatch):
+    def fails(connection):
+        # As on a full disk: the driver says so at the commit, and the transaction stays open.
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        prepared._fail(connection, error, "COMMIT", None)
+
+    with sqlite_store.write() as tx:
+        state.meta_set(tx, "colour", b"green")
+    monkeypatch.setattr(prepared, "commit", fails)
+    with pytest.raises(StoreError, match="full"), sqlite_store.write() as tx:
+        state.meta_set(tx, "colour", b"red")
+    monkeypatch.undo()
+    with sqlite_store.write() as tx:
+        assert state.meta_get(tx, "colour") == b"green"
 
 
 def test_one_on_which_something_failed_is_not_kept(sqlite_store, taken):

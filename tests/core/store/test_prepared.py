@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from cxbridge.core.errors import StoreError
 from cxbridge.core.ledger import Delivery, Link, Ref, Run, StoredReceipt
 from cxbridge.core.store import Store, links, outbox, planning, receipts, runs, schema, state
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Among, Prepared
 from cxbridge.core.store.statements import ignoring, row_of
 
 _meta = schema.meta.c
@@ -75,6 +75,19 @@ def test_every_kind_of_column_comes_back_as_it_was_given(store, run, delivery, n
         kept = runs.get(tx, a_run.id)
         assert kept is not None
         assert kept.reason == "half ? a pair, \ufffd"
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 5, 512, 513, 1300])
+def test_a_list_of_any_length_finds_each_row_once(store, length):
+    several = Among(_meta.name, lambda among: sa.select(schema.meta).where(among, _meta.value != sa.bindparam("but")))
+    names = [f"a {number:04}" for number in range(1500)]
+    with store.write() as tx:
+        put(tx, *names)
+        asked = [*names[:length], *(["nobody"] if length else [])]
+        found = several.rows(tx.connection, asked, {"but": b"a 0001"})
+        assert sorted(name for name, _ in found) == [name for name in names[:length] if name != "a 0001"]
+        assert all(value == name.encode() for name, value in found)
+        assert len(several.structs(tx.connection, dict, asked, {"but": b"x"})) == length
 
 
 def test_an_insert_may_give_back_and_differ_from_database_to_database(store):

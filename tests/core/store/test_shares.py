@@ -15,14 +15,16 @@ from cxbridge.core.store.shares import MOST, Share, Shares
 
 
 @pytest.fixture
-def commits(store: Store) -> list[int]:
+def commits(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many changes each commit of the store's writer held, in `meta`."""
     seen: list[int] = []
+    commit = store._to_write.commit
 
-    @sa.event.listens_for(store._writers, "commit")
-    def _count(connection: sa.Connection) -> None:
+    def counted(connection: sa.Connection) -> None:
         seen.append(connection.scalar(sa.text("SELECT count(*) FROM meta WHERE name LIKE 'it %'")) or 0)
+        commit(connection)
 
+    monkeypatch.setattr(store._to_write, "commit", counted)
     return seen
 
 
