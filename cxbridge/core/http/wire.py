@@ -33,6 +33,9 @@ READS = "cxbridge.reads"
 # Methods whose requests say how long they are even where they hold nothing.
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 
+# So many headers of requests are kept at hand: with each length of a body they are others.
+_MOST_KNOWN = 100
+
 # Some servers take the method from here.
 _OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
 
@@ -123,6 +126,8 @@ class Wire:
             "connection": "keep-alive",
             "user-agent": user_agent,
         }
+        # Of the last few requests, by what they say.
+        self._known: dict[tuple[tuple[str, str], ...], httpx.Headers] = {}
         self._timeouts = httpx.Timeout(timeout).as_dict()
 
     def request(
@@ -133,8 +138,6 @@ class Wire:
         Raises:
             Rejected: when a header cannot be sent; the HTTP library would quote it in full.
         """
-        if not all(sendable(value) for value in headers.values()):
-            raise Rejected("a header holds a line break or a letter outside ASCII")
         told = {"host": url.netloc.decode("ascii"), **self._headers, **headers}
         if content or method in _WITH_CONTENT:
             told.setdefault("content-length", str(len(content or b"")))
@@ -143,10 +146,22 @@ class Wire:
             extensions[READS] = True
         # With a stream nothing is added to what is told here.
         request = httpx.Request(
-            method, url, headers=told, stream=httpx.ByteStream(content or b""), extensions=extensions
+            method, url, headers=self._checked(told), stream=httpx.ByteStream(content or b""), extensions=extensions
         )
         request.read()
         return request
+
+    def _checked(self, told: Mapping[str, str]) -> httpx.Headers:
+        """Give headers as the HTTP library has them; those of one request are nearly always those of another one."""
+        key = tuple(told.items())
+        headers = self._known.get(key)
+        if headers is None:
+            if not all(sendable(value) for value in told.values()):
+                raise Rejected("a header holds a line break or a letter outside ASCII")
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            headers = self._known[key] = httpx.Headers(told)
+        return headers
 
     def exchange(self, request: httpx.Request) -> tuple[int, Told, bytes]:
         """Send once and give status, headers and the decompressed body.

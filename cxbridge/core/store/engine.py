@@ -74,7 +74,7 @@ class Store:
         self._guard: ContextVar[Callable[[Tx], None] | None] = ContextVar("guard", default=None)
         self._writer: int | None = None
         self.is_closed = False
-        self._shares = Shares(self._write_shares)
+        self._shares = Shares(self._write_shares, self._write_alone)
 
     @classmethod
     def open(
@@ -217,6 +217,10 @@ class Store:
         guard = self._guard.get()
         if guard is not None:
             guard(tx)
+
+    def _write_alone(self, work: Callable[[Tx], T]) -> T:
+        with self.write() as tx:
+            return work(tx)
 
     def _write_shares(self, shares: Sequence[Share[Any]]) -> None:
         with self._turned() as tx:

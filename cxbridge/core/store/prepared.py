@@ -19,11 +19,14 @@ Errors are SQLAlchemy's own, as those of any other statement: `failures` says th
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any, Literal, NoReturn, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import TypeDecorator
+
+from cxbridge.core.errors import StoreError
 
 T = TypeVar("T")
 Dialect = Literal["sqlite", "postgresql"]
@@ -48,40 +51,40 @@ class Prepared:
 
     def rows(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> list[tuple[Any, ...]]:
         """Give what is found, a tuple for each row."""
-        made = self._for(connection)
-        return made.read(fetch(connection, made.sql, made.bound(values)))
+        made = self._made.get(connection.dialect.name) or self._compiled(connection)
+        found = fetch(connection, made.sql, made.bound(values))
+        return made.read(found) if found and made.results else found
 
     def first(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> tuple[Any, ...] | None:
         """Give the first row that is found."""
-        return next(iter(self.rows(connection, values)), None)
+        found = self.rows(connection, values)
+        return found[0] if found else None
 
     def scalar(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> Any:
         """Give the first value of the first row; None where there is none."""
-        row = self.first(connection, values)
-        return None if row is None else row[0]
+        found = self.rows(connection, values)
+        return found[0][0] if found else None
 
     def structs(self, connection: Connection, of: Callable[..., T], values: Mapping[str, Any] = _NOTHING) -> list[T]:
         """Give what is found as values of that type, whose fields are named as the columns are."""
-        made = self._for(connection)
-        found = made.read(fetch(connection, made.sql, made.bound(values)))
-        return [of(**dict(zip(made.names, row, strict=True))) for row in found]
+        found = self.rows(connection, values)
+        if not found:
+            return []
+        names = self._made[connection.dialect.name].names
+        return [of(**dict(zip(names, row, strict=True))) for row in found]
 
     def run(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> int:
         """Write, and give how many rows were met."""
-        made = self._for(connection)
-        cursor = execute(connection, made.sql, made.bound(values))
-        return int(cursor.rowcount)
+        made = self._made.get(connection.dialect.name) or self._compiled(connection)
+        return int(execute(connection, made.sql, made.bound(values)).rowcount)
 
     def run_all(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write once for each row of values."""
-        made = self._for(connection)
-        execute(connection, made.sql, [made.bound(row) for row in rows], many=True)
-
-    def _for(self, connection: Connection) -> "_Compiled":
-        made = self._made.get(connection.dialect.name)
-        if made is None:
-            made = self._made[connection.dialect.name] = self._compiled(connection)
-        return made
+        made = self._made.get(connection.dialect.name) or self._compiled(connection)
+        if len(rows) == 1:
+            execute(connection, made.sql, made.bound(rows[0]))
+        else:
+            execute_many(connection, made.sql, [made.bound(row) for row in rows])
 
     def _compiled(self, connection: Connection) -> "_Compiled":
         name: Any = connection.dialect.name
@@ -90,7 +93,8 @@ class Prepared:
         if isinstance(made, sa.Insert):
             # Or else the server would be asked for the number that a row was given.
             made = made.inline()
-        return _Compiled(made, self._columns, connection)
+        compiled = self._made[name] = _Compiled(made, self._columns, connection)
+        return compiled
 
 
 class Among:
@@ -150,7 +154,7 @@ class Among:
 class _Compiled:
     """A statement as one kind of database takes it."""
 
-    __slots__ = ("_by_name", "_constants", "_given", "_most", "_results", "names", "sql")
+    __slots__ = ("_constants", "_most", "_names", "_places", "_processes", "_take", "names", "results", "sql")
 
     def __init__(self, statement: Any, columns: tuple[str, ...], connection: Connection) -> None:
         dialect = connection.dialect
@@ -158,40 +162,47 @@ class _Compiled:
         if compiled.post_compile_params:
             raise ValueError(f"a list of changing length cannot be prepared: {compiled}")
         self.sql = str(compiled)
-        self._by_name = not compiled.positional
-        order = compiled.positiontup if compiled.positional else dict.fromkeys(compiled.bind_names.values())
         # What each place takes: a name, and how its value is turned into what lies in the column.
-        self._given: list[tuple[str, Process | None]] = []
+        self._places = tuple(
+            compiled.positiontup if compiled.positional else dict.fromkeys(compiled.bind_names.values())
+        )
+        self._names = None if compiled.positional else self._places
+        self._take = itemgetter(*self._places) if len(self._places) > 1 else self._take_few
+        self._most = len(set(self._places))
         self._constants: dict[str, Any] = {}
-        for name in order:
+        self._processes: list[tuple[int, Process]] = []
+        for place, name in enumerate(self._places):
             bound = compiled.binds[name]
             if not bound.required:
                 self._constants[name] = bound.effective_value
-            self._given.append((name, _writing(bound.type.dialect_impl(dialect), dialect)))
-        self._most = len({name for name, _ in self._given})
+            process = _writing(bound.type.dialect_impl(dialect), dialect)
+            if process is not None:
+                self._processes.append((place, process))
         found = list(statement.exported_columns)
         self.names = tuple(column.key for column in found)
         reading = [_reading(column.type.dialect_impl(dialect), dialect) for column in found]
-        self._results = [(place, process) for place, process in enumerate(reading) if process is not None]
+        self.results = [(place, process) for place, process in enumerate(reading) if process is not None]
 
     def bound(self, values: Mapping[str, Any]) -> Any:
         """Give the values as the driver takes them; one that is missing, or one too many, is a mistake of ours."""
         if self._constants:
             values = {**self._constants, **values}
         if len(values) > self._most:
-            raise KeyError(*sorted(set(values) - {name for name, _ in self._given}))
-        if self._by_name:
-            return {name: values[name] if process is None else process(values[name]) for name, process in self._given}
-        return [values[name] if process is None else process(values[name]) for name, process in self._given]
+            raise KeyError(*sorted(set(values) - set(self._places)))
+        given = list(self._take(values))
+        for place, process in self._processes:
+            given[place] = process(given[place])
+        return given if self._names is None else dict(zip(self._names, given, strict=True))
+
+    def _take_few(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(values[name] for name in self._places)
 
     def read(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Give rows with the values that the columns stand for."""
-        if not rows or not self._results:
-            return rows
         read = []
         for row in rows:
             values = list(row)
-            for place, process in self._results:
+            for place, process in self.results:
                 values[place] = process(values[place])
             read.append(tuple(values))
         return read
@@ -216,38 +227,49 @@ def _reading(kind: Any, dialect: Any) -> Process | None:
     return made
 
 
-def execute(connection: Connection, sql: str, values: Any, *, many: bool = False) -> Any:
+def execute(connection: Connection, sql: str, values: Any) -> Any:
     """Have the driver execute a statement as it stands, in the transaction that the connection is in; gives its cursor."""
-    cursor: Any = None
     try:
         driver: Any = connection.connection.dbapi_connection
-        cursor = driver.cursor()
-        if many:
-            cursor.executemany(sql, values)
-        else:
-            cursor.execute(sql, values)
+        return driver.execute(sql, values)
     except BaseException as error:  # noqa: BLE001  # an interrupted connection is as lost as a broken one
-        _fail(connection, error, sql, cursor)
-    return cursor
+        _fail(connection, error, sql)
+
+
+def execute_many(connection: Connection, sql: str, rows: Sequence[Any]) -> None:
+    """Have the driver execute a statement once for each row of values, as `execute` does."""
+    try:
+        driver: Any = connection.connection.dbapi_connection
+        driver.cursor().executemany(sql, rows)
+    except BaseException as error:  # noqa: BLE001  # as in `execute`
+        _fail(connection, error, sql)
 
 
 def fetch(connection: Connection, sql: str, values: Any) -> list[tuple[Any, ...]]:
     """Have the driver execute a statement as `execute` does; gives all that it finds, as it lies in the columns."""
-    cursor = execute(connection, sql, values)
     try:
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    except BaseException as error:  # noqa: BLE001  # SQLite looks for a row when it is asked for, and may stumble over any of them
-        _fail(connection, error, sql, cursor)
-    return rows
+        driver: Any = connection.connection.dbapi_connection
+        # SQLite looks for a row when it is asked for, and may stumble over any of them.
+        found: list[tuple[Any, ...]] = driver.execute(sql, values).fetchall()
+    except BaseException as error:  # noqa: BLE001  # as in `execute`
+        _fail(connection, error, sql)
+    return found
 
 
 def commit(connection: Connection) -> None:
-    """Commit a transaction that SQLAlchemy knows nothing of."""
+    """Commit a transaction of SQLite's that SQLAlchemy knows nothing of.
+
+    Raises:
+        StoreError: there is none any more. SQLite gives one up by itself over some errors, and whoever passed over such an error
+            must not take the rest for stored.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    if not driver.in_transaction:
+        raise StoreError("the database gave up the transaction: nothing of it is stored")
     try:
-        driver: Any = connection.connection.dbapi_connection
         driver.commit()
     except BaseException as error:  # noqa: BLE001  # as in `execute`
-        _fail(connection, error, "COMMIT", None)
+        _fail(connection, error, "COMMIT")
 
 
 def rollback(connection: Connection) -> None:
@@ -256,11 +278,11 @@ def rollback(connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
         driver.rollback()
     except BaseException as error:  # noqa: BLE001  # as in `execute`
-        _fail(connection, error, "ROLLBACK", None)
+        _fail(connection, error, "ROLLBACK")
 
 
-def _fail(connection: Connection, error: BaseException, sql: str, cursor: Any) -> NoReturn:
+def _fail(connection: Connection, error: BaseException, sql: str) -> NoReturn:
     """Raise what SQLAlchemy would have raised, having it drop what is lost and tell those that listen for errors."""
     told = sql if isinstance(error, connection.dialect.loaded_dbapi.Error) else None
     # Its one way of doing that, which has no public name.
-    connection._handle_dbapi_exception(error, told, None, cursor, None)  # noqa: SLF001
+    connection._handle_dbapi_exception(error, told, None, None, None)  # noqa: SLF001

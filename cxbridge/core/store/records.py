@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from cxbridge.core.ledger import ChangeOp, Incoming, Record, Ref
 from cxbridge.core.store import packing, schema
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.prepared import Among, Dialect, Prepared, execute, fetch
+from cxbridge.core.store.prepared import Among, Dialect, Prepared, execute_many, fetch
 from cxbridge.core.store.statements import chunks, fill, take_numbers
 from cxbridge.core.store.tx import Tx
 
@@ -267,7 +267,7 @@ def _sliced(rows: Sequence[T], packed: Iterator[bytes]) -> Iterator[list[tuple[T
 
 
 def _many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    execute(tx.connection, _spelled(tx.dialect, statement), rows, many=True)
+    execute_many(tx.connection, _spelled(tx.dialect, statement), rows)
 
 
 def _spelled(dialect: Dialect, statement: str) -> str:

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from cxbridge.core.store.tx import Tx
 
@@ -44,24 +44,38 @@ class Share(Generic[T]):
         return self._result
 
 
+class Alone(Protocol):
+    """Commits what one thread has to write by itself, and gives what it gave."""
+
+    def __call__(self, work: Callable[[Tx], T], /) -> T: ...
+
+
 class Shares:
     """Those of one store. `commit` writes several in one commit, notes each one's error, and raises what was wrong with all."""
 
-    def __init__(self, commit: Callable[[Sequence[Share[Any]]], None]) -> None:
+    def __init__(self, commit: Callable[[Sequence[Share[Any]]], None], alone: Alone) -> None:
         self._commit = commit
+        self._alone = alone
         self._lock = threading.Lock()
         self._waiting: deque[Share[Any]] = deque()
         self._led = False
 
     def take(self, work: Callable[[Tx], T]) -> T:
         """Have some work committed, together with whatever others have by then."""
-        mine = Share(work)
+        mine: Share[T] | None = None
         with self._lock:
-            self._waiting.append(mine)
-            leads = not self._led
+            if self._led:
+                mine = Share(work)
+                self._waiting.append(mine)
             self._led = True
-        if not leads:
-            self._wait(mine)
+        if mine is None:
+            # Nobody commits and nobody waits.
+            try:
+                return self._alone(work)
+            finally:
+                with self._lock:
+                    self._hand_over()
+        self._wait(mine)
         if not mine.done:
             self._lead(mine)
         return mine.result()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Dialect, Prepared, execute
+from cxbridge.core.store.prepared import Dialect, Prepared, execute_many
 from cxbridge.core.store.tx import Tx
 
 T = TypeVar("T")
@@ -81,9 +81,9 @@ def fill(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple
     whole = len(rows) - len(rows) % _BLOCK
     if whole:
         blocks = [tuple(chain.from_iterable(rows[start : start + _BLOCK])) for start in range(0, whole, _BLOCK)]
-        execute(tx.connection, _filling(tx.dialect, table, columns, _BLOCK), blocks, many=True)
+        execute_many(tx.connection, _filling(tx.dialect, table, columns, _BLOCK), blocks)
     if whole < len(rows):
-        execute(tx.connection, _filling(tx.dialect, table, columns, 1), list(rows[whole:]), many=True)
+        execute_many(tx.connection, _filling(tx.dialect, table, columns, 1), list(rows[whole:]))
 
 
 @lru_cache(maxsize=64)

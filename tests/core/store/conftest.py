@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.ledger import Delivery, Incoming, Ref, Run
-from cxbridge.core.store import Store, Tx, prepared
+from cxbridge.core.store import Store, Tx, prepared, records, statements
 
 NOON = datetime(2026, 5, 6, 12, 0, tzinfo=UTC)
 
@@ -56,18 +56,23 @@ def heard() -> Callable[[Tx], AbstractContextManager[list[tuple[str, Any]]]]:
     @contextmanager
     def hearing(tx: Tx) -> Iterator[list[tuple[str, Any]]]:
         asked: list[tuple[str, Any]] = []
-        execute = prepared.execute
 
-        def executed(connection: sa.Connection, sql: str, values: Any, **how: Any) -> Any:
-            asked.append((sql, tuple(values) if isinstance(values, list) else values))
-            return execute(connection, sql, values, **how)
+        def hearing_in(way: Callable[..., Any]) -> Callable[..., Any]:
+            def executed(connection: sa.Connection, sql: str, values: Any) -> Any:
+                asked.append((sql, tuple(values) if isinstance(values, list) else values))
+                return way(connection, sql, values)
+
+            return executed
 
         def told(_connection: object, _cursor: object, sql: str, values: Any, *_: object) -> None:
             asked.append((sql, values))
 
         sa.event.listen(tx.connection, "before_cursor_execute", told)
         try:
-            with mock.patch.object(prepared, "execute", executed):
+            with ExitStack() as patches:
+                for place in (prepared, records, statements):
+                    for way in {"execute", "execute_many", "fetch"} & vars(place).keys():
+                        patches.enter_context(mock.patch.object(place, way, hearing_in(getattr(place, way))))
                 yield asked
         finally:
             sa.event.remove(tx.connection, "before_cursor_execute", told)

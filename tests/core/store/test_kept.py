@@ -60,7 +60,7 @@ def test_a_commit_that_fails_is_told_in_words_and_leaves_nothing_under_way(sqlit
         # As on a full disk: the driver says so at the commit, and the transaction stays open.
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
-        prepared._fail(connection, error, "COMMIT", None)
+        prepared._fail(connection, error, "COMMIT")
 
     with sqlite_store.write() as tx:
         state.meta_set(tx, "colour", b"green")
@@ -70,6 +70,18 @@ def test_a_commit_that_fails_is_told_in_words_and_leaves_nothing_under_way(sqlit
     monkeypatch.undo()
     with sqlite_store.write() as tx:
         assert state.meta_get(tx, "colour") == b"green"
+
+
+def test_what_the_database_gave_up_is_not_taken_for_stored(sqlite_store):
+    def passes_over(tx):
+        state.meta_set(tx, "colour", b"red")
+        # As SQLite does by itself on a full disk.
+        prepared.execute(tx.connection, "ROLLBACK", ())
+
+    with pytest.raises(StoreError, match="gave up"), sqlite_store.write() as tx:
+        passes_over(tx)
+    with sqlite_store.write() as tx:
+        assert state.meta_get(tx, "colour") is None
 
 
 def test_one_on_which_something_failed_is_not_kept(sqlite_store, taken):

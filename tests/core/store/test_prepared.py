@@ -227,7 +227,7 @@ def test_one_that_is_interrupted_leaves_no_connection_that_others_would_meet(sql
         def __init__(self, driver):
             self.driver = driver
 
-        def cursor(self):
+        def execute(self, *_):
             raise KeyboardInterrupt
 
     def interrupted():

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
+from typing import TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,8 @@ import sqlalchemy as sa
 from cxbridge.core.errors import StoreError
 from cxbridge.core.store import Store, Tx, state
 from cxbridge.core.store.shares import MOST, Share, Shares
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -181,7 +184,12 @@ def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting() -> None:
         for share in shares:
             share.do(None, lambda _: None)
 
-    shares = Shares(commit)
+    def alone(work: Callable[[Tx], T]) -> T:
+        share = Share(work)
+        commit([share])
+        return share.result()
+
+    shares = Shares(commit, alone)
     first = threading.Thread(target=shares.take, args=(lambda _: None,))
     first.start()
     assert begun.wait(30)
@@ -212,7 +220,10 @@ def test_one_that_is_interrupted_while_it_waits_keeps_nobody_waiting() -> None:
 
 
 def test_one_that_is_interrupted_when_its_turn_has_come_hands_it_on() -> None:
-    shares = Shares(lambda some: [share.do(None, lambda _: None) for share in some])  # type: ignore[arg-type, func-returns-value]
+    def commit(shares: object) -> None:
+        raise AssertionError("nobody came to commit")
+
+    shares = Shares(commit, lambda work: pytest.fail(f"{work} was not to be done"))
     mine: Share[None] = Share(lambda _: None)
     behind: Share[None] = Share(lambda _: None)
     shares._waiting.extend((mine, behind))
