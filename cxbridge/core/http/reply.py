@@ -10,10 +10,10 @@ from functools import lru_cache
 from math import isnan
 from typing import Any, TypeVar
 
-import httpx
 import msgspec
 
 from cxbridge.core.errors import WireFormat
+from cxbridge.core.http.library import httpx
 
 T = TypeVar("T")
 
