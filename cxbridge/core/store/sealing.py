@@ -30,11 +30,11 @@ def is_sealed(value: bytes) -> bool:
     return value.startswith(_MARK) and len(value) > 32
 
 
-def unseal(key: bytes, what: str, sealed: bytes) -> bytes:
-    """Decrypt what `seal` gave.
+def fits(key: bytes, what: str, sealed: bytes) -> int:
+    """See that a value was sealed with this key, without opening it; gives where its nonce begins.
 
     Raises:
-        ConfigError: it was sealed with another key, or altered since.
+        ConfigError: it was sealed with another one.
     """
     head = len(_MARK) + len(_fingerprint(key))
     if sealed[len(_MARK) : head] != _fingerprint(key):
@@ -42,6 +42,16 @@ def unseal(key: bytes, what: str, sealed: bytes) -> bytes:
             f"{what} was sealed with the key {sealed[len(_MARK) : head].hex()}, not with this one ({key_id(key)}): "
             "name the key file it was sealed with"
         )
+    return head
+
+
+def unseal(key: bytes, what: str, sealed: bytes) -> bytes:
+    """Decrypt what `seal` gave.
+
+    Raises:
+        ConfigError: it was sealed with another key, or altered since.
+    """
+    head = fits(key, what, sealed)
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see `_cipher`
 
     try:
