@@ -78,8 +78,10 @@ class Bridge:
         self.probe = probe
         self.watchdog = Watchdog(self.clock)
         self._on_settled = on_settled
+        # One of each for all threads, see below.
         self._made: Workshop | None = None
-        self._making = threading.Lock()
+        self._identifier: Identifier | None = None
+        self._making = threading.RLock()
         self.broken: list[PluginError] = list(configuration.registry.broken)
         self.connections: dict[str, Connection] = {}
         for name, connector in configuration.connections.items():
@@ -131,27 +133,36 @@ class Bridge:
 
         return asked
 
-    # -- what recipes take part in ---------------------------------------------------------------------------------
+    # -- put together when it is first asked for ---------------------------------------------------------------------------------
 
     @property
     def _workshop(self) -> "Workshop":
-        """All of it, put together when it is first asked for."""
-        if self._made is None:
-            with self._making:
-                if self._made is None:
-                    # Half of all that there is to load, and who only pulls needs none of it.
-                    from cxbridge.core.engine.workshop import Workshop  # noqa: PLC0415 - see above
+        with self._making:
+            if self._made is None:
+                # A third of all that there is to load, with the libraries for conditions and for what is sealed.
+                from cxbridge.core.engine.workshop import Workshop  # noqa: PLC0415 - see above
 
-                    self._made = Workshop(
-                        self.configuration,
-                        self.connections,
-                        self.store,
-                        self.clock,
-                        instance=state.opened(self._instance, self._key),
-                        probe=self.probe,
-                        on_settled=self._on_settled,
-                    )
-        return self._made
+                self._made = Workshop(
+                    self.configuration,
+                    self.connections,
+                    self.store,
+                    self.clock,
+                    self.identifier,
+                    instance=state.opened(self._instance, self._key),
+                    probe=self.probe,
+                    on_settled=self._on_settled,
+                )
+            return self._made
+
+    @property
+    def identifier(self) -> "Identifier":
+        """What finds out who is who; needs no recipe."""
+        with self._making:
+            if self._identifier is None:
+                from cxbridge.core.engine.identity import Identifier  # noqa: PLC0415 - brings its own libraries
+
+                self._identifier = Identifier(self.store, self.clock, self.configuration.settings.identity, self.probe)
+            return self._identifier
 
     @property
     def library(self) -> "Library":
@@ -167,11 +178,6 @@ class Bridge:
     def stepper(self) -> "Stepper":
         """What turns steps into deliveries."""
         return self._workshop.stepper
-
-    @property
-    def identifier(self) -> "Identifier":
-        """What finds out who is who."""
-        return self._workshop.identifier
 
     @property
     def planner(self) -> "Planner":

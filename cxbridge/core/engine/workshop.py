@@ -1,4 +1,4 @@
-"""All that recipes take part in, put together: the recipes, who is who, what plans, what pushes. Knows no vendor and no command.
+"""All that recipes take part in, put together: the recipes, what plans, what pushes. Knows no vendor and no command.
 
 Whoever only pulls, looks or checks a connection never loads it.
 """
@@ -34,19 +34,19 @@ class Workshop:
         connections: Mapping[str, Connection],
         store: Store,
         clock: Clock,
+        identifier: Identifier,
         *,
         instance: bytes,
         probe: Probe,
         on_settled: OnSettled | None,
     ) -> None:
-        settings = configuration.settings
         self.library = Library(
             configuration, connections, store, surroundings(configuration, Judge(configuration.registry))
         )
         self.library.refresh()
         self.inbox = Work(store, connections, clock)
-        self.stepper = Stepper(connections, instance, quarantine=settings.contacts.quarantine)
-        self.identifier = Identifier(store, clock, settings.identity, probe)
+        self.stepper = Stepper(connections, instance, quarantine=configuration.settings.contacts.quarantine)
+        self.identifier = identifier
         self.planner = Planner(store, self.stepper, clock, self.library.of_run, probe, self.identifier.catch_up)
         self.rematcher = Rematcher(store, self.planner, clock)
         self.sweeper = Sweeper(store, self.planner, clock)
