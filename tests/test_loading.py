@@ -28,6 +28,7 @@ ASKED_FOR = {
     "uvicorn": "nobody listens for webhooks",
     "cxbridge.console": "nobody listens for webhooks",
     "cxbridge.sandbox": "the vendors are real",
+    "toml_rs": "tells where a mistake stands",
     "cxbridge.plugins.jira": "no connection names it",
     "cxbridge.plugins.gainsight": "no connection names it",
     "cxbridge.plugins.qualtrics": "no connection names it",
