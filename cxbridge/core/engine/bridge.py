@@ -1,6 +1,5 @@
 """The composition root: puts configuration, store, recipes, connections and the three verbs together; decides nothing itself."""
 
-import gc
 import os
 import secrets
 import socket
@@ -21,6 +20,7 @@ from cxbridge.core.engine.soundness import Unsound, blaming, identity_of
 from cxbridge.core.engine.watchdog import Watchdog
 from cxbridge.core.errors import ConfigError, PluginError, Unauthorized
 from cxbridge.core.http import RequestDone, Transport
+from cxbridge.core.lean import collect_seldom
 from cxbridge.core.ledger import Run
 from cxbridge.core.store import KeptBreakers, KeptHolds, KeptQuotas, SealedTokens, Store, audit, keyfile, runs, state
 
@@ -69,9 +69,7 @@ class Bridge:
         transport_of: Callable[[str], Transport | None] = over_the_network,
         worker: str = "",
     ) -> None:
-        # Records come by the thousand and go by themselves: to look for circles among all there is every few hundred of them would
-        # cost a tenth of a pull.
-        gc.set_threshold(20_000, 20, 20)
+        collect_seldom()
         self.configuration = configuration
         self.clock = clock or SystemClock()
         self.read_only = read_only
