@@ -25,8 +25,8 @@ from cxbridge.core.canonical import Account, Agent, AnyEntity, Contact, StatusCa
 from cxbridge.core.config import load
 from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.engine.scope import Scopes, body_view
-from cxbridge.core.ledger import incoming
+from cxbridge.core.engine.scope import Scopes
+from cxbridge.core.ledger import body_view, incoming
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import records
 

@@ -8,6 +8,9 @@ def main() -> None:
     """Run the command that this process was started with, and end the process with its exit code."""
     import sys
 
+    from cxbridge.core.lean import collect_seldom
+
+    collect_seldom()
     from cxbridge.cli.app import run
 
     sys.exit(run(sys.argv[1:]))

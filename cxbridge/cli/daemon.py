@@ -66,10 +66,9 @@ class Service:
 
     def _serve_once(self, configuration: "Configuration") -> "Configuration":
         """Run one daemon; gives the settings for the next one."""
-        import structlog
-
         from cxbridge.core.engine.bridge import Bridge
         from cxbridge.core.engine.daemon import Daemon
+        from cxbridge.core.logs import structlog
 
         log = structlog.get_logger("cxbridge")
         with Bridge(configuration) as bridge, _alone(bridge):

@@ -8,7 +8,7 @@ from typing import Any, TextIO, cast
 
 def configure(stream: TextIO | None = None, *, level: str = "info") -> None:
     """Send all log lines to a stream (stderr without): JSON unless it is a terminal. A second call changes the stream."""
-    import structlog
+    from cxbridge.core.logs import structlog
 
     out = stream or sys.stderr
     human = out.isatty()
@@ -55,7 +55,7 @@ class _Lines:
 
 class _Handed(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        import structlog
+        from cxbridge.core.logs import structlog
 
         log = structlog.get_logger(record.name)
         told = {"exc_info": record.exc_info} if record.exc_info else {}

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-import structlog
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,6 +27,7 @@ from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Inbound
 from cxbridge.core.engine.watchdog import Watchdog
 from cxbridge.core.errors import StoreError
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import Store, state
 
 _log = structlog.get_logger("cxbridge")

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import structlog
-
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import StoreError
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import Store, Tx, inbox, planning
 from cxbridge.core.store.inbox import Arrival
 

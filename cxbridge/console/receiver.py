@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import Self
 
-import structlog
-
 from cxbridge.console.app import Door
 from cxbridge.console.endpoints import Endpoints
 from cxbridge.console.intake import Intake
 from cxbridge.console.listener import Listener
 from cxbridge.core.config.settings import host_and_port
 from cxbridge.core.engine.bridge import Bridge
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import Tx, state
 
 _log = structlog.get_logger("cxbridge")

@@ -306,3 +306,8 @@ def view(ref: Ref, entity: AnyEntity) -> dict[str, Any]:
     shown["id"] = str(ref)
     shown["source"] = ref.connection
     return shown
+
+
+def body_view(ref: Ref, kind: str, body: bytes) -> dict[str, Any]:
+    """Show a stored body."""
+    return view(ref, decode_entity(kind, body))

@@ -1,18 +1,23 @@
 """Where things stand in a TOML file that a person wrote: each key's and value's line and column; decides nothing.
 
+A file is read by Python's own parser. Another one tells places, and what is wrong; it also reads the few things that are new in
+TOML 1.1. It is loaded where it is asked: it takes 5 MB, and a file without mistakes needs none of that.
+
 Columns count characters, a tab as one. Files may have Windows line ends and a byte order mark.
 """
 
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, TypeGuard
-
-import toml_rs
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from cxbridge.core.errors import Problem
+
+if TYPE_CHECKING:
+    from toml_rs import TOMLDecodeError
 
 Path = tuple[str | int, ...]
 
@@ -60,12 +65,11 @@ class Source:
     Lists count from 0. A path that does not stand in the file is placed at the nearest table that does.
     """
 
-    def __init__(self, path: str, text: str, value: dict[str, Any], nodes: dict[str, Any]) -> None:
+    def __init__(self, path: str, text: str, value: dict[str, Any]) -> None:
         self.path = path
         self.text = text
         self.lines = _lines(text)
         self.value = value
-        self._nodes = nodes
         # Line → first and last column of what must not be shown of it.
         self._hidden: dict[int, list[tuple[int, int]]] = {}
 
@@ -77,10 +81,29 @@ class Source:
         if told:
             return Problem(path, 0, 0, "CX001", told)
         try:
-            document = toml_rs.load_with_metadata(text)
+            return cls(path, text, tomllib.loads(text))
+        except ValueError:
+            pass
+        import toml_rs  # noqa: PLC0415 - see above
+
+        try:
+            return cls(path, text, toml_rs.loads(text))
         except toml_rs.TOMLDecodeError as error:
             return _syntax_problem(path, text, error)
-        return cls(path, text, document.value, document.meta["nodes"])
+        except ValueError as error:
+            # A date or time that no calendar and no clock has: the parser tells no place.
+            return Problem(path, 0, 0, "CX001", f"this is not valid TOML: {error}")
+
+    @cached_property
+    def _nodes(self) -> dict[str, Any]:
+        """What the parser notes of places; nothing where it does not take what Python's does."""
+        import toml_rs  # noqa: PLC0415 - see above
+
+        try:
+            nodes: dict[str, Any] = toml_rs.load_with_metadata(self.text).meta["nodes"]
+        except ValueError:
+            return {}
+        return nodes
 
     def stands(self, path: Path) -> bool:
         """Whether the file says anything at this path."""
@@ -289,7 +312,7 @@ def _beyond_measure(text: str) -> str:
     return f"a key has more than {_DEEPEST} parts" if _LONG_KEY.search(bare) else ""
 
 
-def _syntax_problem(path: str, text: str, error: toml_rs.TOMLDecodeError) -> Problem:
+def _syntax_problem(path: str, text: str, error: "TOMLDecodeError") -> Problem:
     # The parser's own line and column count bytes in places: its position is the only number to trust.
     before = text.encode()[: error.pos].decode(errors="ignore")
     line = before.count("\n") + 1
@@ -334,7 +357,7 @@ def _header_names(line: str) -> Iterator[tuple[str, int, int]]:
     at = len(line) - len(line.lstrip(" \t["))
     while at < len(line) and (found := _KEY.match(line, at)):
         word = found[0]
-        name = str(toml_rs.loads(f"x = {word}")["x"]) if word[0] in "\"'" else word
+        name = str(tomllib.loads(f"x = {word}")["x"]) if word[0] in "\"'" else word
         yield name, at + 1, len(word)
         rest = line[found.end() :].lstrip(" \t")
         if not rest.startswith("."):

@@ -12,7 +12,6 @@ from random import Random
 from threading import Event
 from typing import Any
 
-import httpx
 import msgspec
 from pydantic import SecretStr
 
@@ -29,6 +28,7 @@ from cxbridge.core.connector import (
     Stream,
 )
 from cxbridge.core.http import MemoryTokens, open_client
+from cxbridge.core.http.library import httpx
 from cxbridge.core.ledger import digest_of
 from cxbridge.testing.line import Line
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import httpx
 import msgspec
 
 from cxbridge.core.clock import Clock
+from cxbridge.core.http.library import httpx
 from cxbridge.core.http.wire import READS, SAFE_METHODS
 
 WEB_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form method='post'></form></body></html>"

@@ -3,10 +3,12 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from random import Random
 from typing import Any
 
 import pytest
+import toml_rs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,8 +134,8 @@ def documents(draw: st.DrawFn) -> Writer:
 @given(documents())
 def test_every_key_and_value_is_where_it_was_written(writer: Writer) -> None:
     source = parsed(writer.text)
-    # What is noted is what TOML says, as another parser reads it.
-    assert source.value == tomllib.loads(writer.text)
+    # What is read is what the parser that tells places has read as well.
+    assert source.value == toml_rs.loads(writer.text)
     lines = [line.removesuffix("\r") for line in writer.text.split("\n")]
     for path, (line, column, written) in writer.keys.items():
         span = source.key_span(path)
@@ -178,6 +180,27 @@ def test_whatever_is_no_toml_gets_a_place_inside_the_file(writer: Writer, where:
         assert 1 <= found.column <= len(lines[found.line - 1]) + 1
         assert found.source == lines[found.line - 1].removesuffix("\r")
         assert str(found).startswith(f"x.toml:{found.line}:{found.column}: error CX001 ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("x = {\n  a = 1,\n  b = 2,\n}", {"x": {"a": 1, "b": 2}}),
+        ('x = "\\e"', {"x": "\x1b"}),
+        ("x = 07:30", {"x": time(7, 30)}),
+    ],
+)
+def test_what_is_new_in_toml_is_read_too(text: str, value: Any) -> None:
+    with pytest.raises(tomllib.TOMLDecodeError):
+        tomllib.loads(text)
+    source = parsed(text)
+    assert source.value == value
+    assert source.value_span(("x",)).column == 5
+
+
+def test_a_second_that_no_clock_has_is_told() -> None:
+    found = Source.parse("x.toml", "at = 2026-01-01T00:00:60Z")
+    assert str(found) == "x.toml: error CX001 this is not valid TOML: second must be in 0..59"
 
 
 def parsed(text: str) -> Source:

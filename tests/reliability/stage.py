@@ -19,7 +19,7 @@ from unittest import mock
 import msgspec
 
 from cxbridge.core.config import Configuration, load
-from cxbridge.core.engine import bridge as engine_bridge
+from cxbridge.core.engine import library as engine_library
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.errors import VendorError
 from cxbridge.core.ledger import Delivery, Run
@@ -397,7 +397,7 @@ def compiled_once() -> Iterator[None]:
         return made
 
     with (
-        mock.patch.object(engine_bridge, "load_folder", _load_once),
+        mock.patch.object(engine_library, "load_folder", _load_once),
         mock.patch.object(sqlite, "engine", compiled_before),
     ):
         yield

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxbridge.core.config.accounts import build, load_plugins
-from cxbridge.core.config.reading import Found, fit, overlay, read, resolve_store
+from cxbridge.core.config.reading import Found, fit, read, resolve_store, settings_in
 from cxbridge.core.config.secrets import Secrets, hide_secrets
 from cxbridge.core.config.settings import (
     ContactSettings,
@@ -91,7 +91,10 @@ def load(path: Path, environ: Mapping[str, str] | None = None, registry: Registr
     document = copy.deepcopy(source.value)
     secrets = Secrets(environ, path.parent)
     hide_secrets(source)
-    overlay(document, environ, problems)
+    if variables := settings_in(environ):
+        from cxbridge.core.config.environment import overlay  # noqa: PLC0415 - nearly no start needs what it loads
+
+        overlay(document, variables, problems)
     resolve_store(document, secrets, problems)
     settings = fit(document, problems)
     secrets = Secrets(environ, path.parent / settings.secrets.dir)

@@ -1,4 +1,4 @@
-"""File and environment to settings: what does not fit is noted at its place and left out; builds no connection."""
+"""File to settings: what does not fit is noted at its place and left out; builds no connection."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import EnvSettingsSource, SettingsError
 
 from cxbridge.core.config.secrets import Secrets, has_password, resolve, tells_a_secret
 from cxbridge.core.config.settings import Settings
@@ -14,7 +13,7 @@ from cxbridge.core.errors import ConfigError, Problem
 from cxbridge.core.toml import LARGEST, Problems, Source, nearest
 from cxbridge.core.toml import Path as TomlPath
 
-_PREFIX = "CXBRIDGE_"
+PREFIX = "CXBRIDGE_"
 _STORES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
@@ -68,32 +67,13 @@ def read(path: Path) -> Source:
     return source
 
 
-def overlay(document: dict[str, Any], environ: Mapping[str, str], problems: Found) -> None:
-    """Put what the environment says over what the file says."""
-    sections = list(Settings.model_fields)
-    for variable in sorted(environ):
-        if not variable.startswith(_PREFIX) or variable.startswith(f"{_PREFIX}SECRET_") or "__" not in variable:
-            continue
-        place = tuple(variable.removeprefix(_PREFIX).lower().split("__"))
-        problems.variables[place] = variable
-        if place[0] not in sections:
-            hint = nearest(place[0], sections)
-            problems.at_key(place, "CX012", f"there is no section [{place[0]}] of settings", hint)
-            continue
-        reader = EnvSettingsSource(Settings)
-        reader.env_vars = {variable.lower(): environ[variable]}
-        try:
-            _merge(document, reader())
-        except SettingsError:
-            problems.at_value(place, "CX014", "a list or table is written as JSON here", 'for example ["one", "two"]')
-
-
-def _merge(under: dict[str, Any], over: Mapping[str, Any]) -> None:
-    for key, value in over.items():
-        if isinstance(value, Mapping) and isinstance(under.get(key), dict):
-            _merge(under[key], value)
-        else:
-            under[key] = value
+def settings_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """Pick the variables that say a setting."""
+    return {
+        variable: value
+        for variable, value in environ.items()
+        if variable.startswith(PREFIX) and not variable.startswith(f"{PREFIX}SECRET_") and "__" in variable
+    }
 
 
 def fit(document: dict[str, Any], problems: Found) -> Settings:

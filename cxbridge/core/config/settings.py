@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cxbridge.core.config.times import CalendarSettings, WindowSettings
 from cxbridge.core.config.times import Name as CalendarName
@@ -170,12 +169,10 @@ class IdentitySettings(_Section):
     suggest_from: Annotated[float, Field(ge=0.6, le=1.0)] = 0.8
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The whole configuration, before connections are understood by their connectors."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="CXBRIDGE_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     store: StoreSettings = StoreSettings()
     daemon: DaemonSettings = DaemonSettings()
@@ -197,16 +194,3 @@ class Settings(BaseSettings):
         if twice is not None:
             raise ValueError(f"the window {twice!r} stands here twice: give one of them another name")
         return windows
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what is handed in and nothing else: `load` reads the environment that it was given."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)

@@ -1,104 +1,42 @@
 """The composition root: puts configuration, store, recipes, connections and the three verbs together; decides nothing itself."""
 
-import gc
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cxbridge.core.clock import Clock, SystemClock
 from cxbridge.core.config import Configuration
 from cxbridge.core.connector import Identity
-from cxbridge.core.engine import identity, reading
-from cxbridge.core.engine.batch import Planned
+from cxbridge.core.engine import reading
 from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredTokens, no_probe, over_the_network
-from cxbridge.core.engine.identity import Identifier
-from cxbridge.core.engine.inbox import Work
-from cxbridge.core.engine.judging import Judge
 from cxbridge.core.engine.leasing import holding
-from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.pull import OnPage, Pulled, pull
-from cxbridge.core.engine.push import Pusher
-from cxbridge.core.engine.pushed import OnSettled, Pushed
-from cxbridge.core.engine.rematching import Rematcher
 from cxbridge.core.engine.soundness import Unsound, blaming, identity_of
-from cxbridge.core.engine.steps import Stepper
-from cxbridge.core.engine.surroundings import surroundings
-from cxbridge.core.engine.sweep import Sweeper
-from cxbridge.core.engine.waking import Waker, Woken
 from cxbridge.core.engine.watchdog import Watchdog
-from cxbridge.core.errors import ConfigError, PluginError, RecipeError, Unauthorized
+from cxbridge.core.errors import ConfigError, PluginError, Unauthorized
 from cxbridge.core.http import RequestDone, Transport
+from cxbridge.core.lean import collect_seldom
 from cxbridge.core.ledger import Run
-from cxbridge.core.recipes.load import load_folder, load_text
-from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.store import KeptBreakers, KeptHolds, KeptQuotas, SealedTokens, Store, audit, keyfile, runs, state
 
-
-@dataclass(slots=True)
-class Library:
-    """The recipes of the folder as they are now, and older versions for runs that began under them."""
-
-    configuration: Configuration
-    connections: Mapping[str, Connection]
-    store: Store
-    around: Surroundings = field(default_factory=Surroundings)
-    recipes: tuple[Recipe, ...] = ()
-    errors: tuple[RecipeError, ...] = ()
-    _stamp: tuple[tuple[str, int, int], ...] = ()
-    _pinned: dict[str, Recipe | None] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def refresh(self) -> bool:
-        """Load the folder again when a file in it changed; True when it did."""
-        folder = self.configuration.recipes_dir
-        stamp = tuple(
-            (file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.glob("*.toml"))
-        )
-        with self._lock:
-            if stamp == self._stamp and self._stamp:
-                return False
-            loaded = load_folder(folder, self.connections, self.configuration.settings.recipes.inputs, self.around)
-            self._stamp = stamp
-            self.recipes, self.errors = loaded.recipes, loaded.errors
-            return True
-
-    def get(self, name: str) -> Recipe | None:
-        """Give a recipe by its id."""
-        return next((one for one in self.recipes if one.id == name), None)
-
-    def of_run(self, run: Run) -> Recipe | None:
-        """Give the recipe in the version that began a run; `None` when that version cannot be had any more."""
-        current = self.get(run.recipe)
-        if current is not None and current.version == run.version:
-            return current
-        with self._lock:
-            if run.version not in self._pinned:
-                self._pinned[run.version] = self._stored(run)
-            pinned = self._pinned[run.version]
-        if pinned is not None and current is not None and current.stage == "paused":
-            return replace(pinned, stage="paused")
-        return pinned
-
-    def _stored(self, run: Run) -> Recipe | None:
-        with self.store.read() as tx:
-            source = state.recipe_source(tx, run.version)
-        if source is None:
-            return None
-        inputs = self.configuration.settings.recipes.inputs.get(run.recipe, {})
-        try:
-            return replace(
-                load_text(run.recipe, f"{run.recipe}@{run.version}", source, self.connections, inputs, self.around),
-                version=run.version,
-            )
-        except RecipeError:
-            return None
+if TYPE_CHECKING:
+    from cxbridge.core.engine.batch import Planned
+    from cxbridge.core.engine.identity import Identifier
+    from cxbridge.core.engine.inbox import Work
+    from cxbridge.core.engine.library import Library
+    from cxbridge.core.engine.plan import Planner
+    from cxbridge.core.engine.push import Pusher
+    from cxbridge.core.engine.pushed import OnSettled, Pushed
+    from cxbridge.core.engine.steps import Stepper
+    from cxbridge.core.engine.sweep import Sweeper
+    from cxbridge.core.engine.waking import Waker, Woken
+    from cxbridge.core.engine.workshop import Workshop
+    from cxbridge.core.recipes.model import Recipe
 
 
 def made_up_name() -> str:
@@ -127,18 +65,21 @@ class Bridge:
         writing: bool = True,
         probe: Probe = no_probe,
         on_request: Callable[[RequestDone], None] | None = None,
-        on_settled: OnSettled | None = None,
+        on_settled: "OnSettled | None" = None,
         transport_of: Callable[[str], Transport | None] = over_the_network,
         worker: str = "",
     ) -> None:
-        # Records come by the thousand and go by themselves: to look for circles among all there is every few hundred of them would
-        # cost a tenth of a pull.
-        gc.set_threshold(20_000, 20, 20)
+        collect_seldom()
         self.configuration = configuration
         self.clock = clock or SystemClock()
         self.read_only = read_only
         self.probe = probe
         self.watchdog = Watchdog(self.clock)
+        self._on_settled = on_settled
+        # One of each for all threads, see below.
+        self._made: Workshop | None = None
+        self._identifier: Identifier | None = None
+        self._making = threading.RLock()
         self.broken: list[PluginError] = list(configuration.registry.broken)
         self.connections: dict[str, Connection] = {}
         for name, connector in configuration.connections.items():
@@ -164,22 +105,9 @@ class Bridge:
                 breakers=KeptBreakers(self.store),
                 shared=bool(self.worker),
             )
-            self.library = Library(
-                configuration, self.connections, self.store, surroundings(configuration, Judge(configuration.registry))
-            )
-            self.library.refresh()
             with self.store.write() if self.store.writing else self.store.read() as tx:
-                instance = state.instance_key(tx)
-            self.inbox = Work(self.store, self.connections, self.clock)
-            self.stepper = Stepper(self.connections, instance, quarantine=configuration.settings.contacts.quarantine)
-            self.identifier = Identifier(self.store, self.clock, configuration.settings.identity, probe)
-            self.planner = Planner(
-                self.store, self.stepper, self.clock, self.library.of_run, probe, self.identifier.catch_up
-            )
-            self.rematcher = Rematcher(self.store, self.planner, self.clock)
-            self.sweeper = Sweeper(self.store, self.planner, self.clock)
-            self.pusher = Pusher(self.store, self.stepper, self.clock, self.library.of_run, probe, on_settled)
-            self.waker = Waker(self.store, self.pusher.settler, self.clock, self.library.of_run, probe)
+                self._instance = state.kept_instance_key(tx)
+            self._key = key
         except BaseException:
             self.store.close()
             raise
@@ -202,6 +130,72 @@ class Bridge:
                 told(done)
 
         return asked
+
+    # -- put together when it is first asked for ---------------------------------------------------------------------------------
+
+    @property
+    def _workshop(self) -> "Workshop":
+        with self._making:
+            if self._made is None:
+                # A third of all that there is to load, with the libraries for conditions and for what is sealed.
+                from cxbridge.core.engine.workshop import Workshop  # noqa: PLC0415 - see above
+
+                self._made = Workshop(
+                    self.configuration,
+                    self.connections,
+                    self.store,
+                    self.clock,
+                    self.identifier,
+                    instance=state.opened(self._instance, self._key),
+                    probe=self.probe,
+                    on_settled=self._on_settled,
+                )
+            return self._made
+
+    @property
+    def identifier(self) -> "Identifier":
+        """What finds out who is who; needs no recipe."""
+        with self._making:
+            if self._identifier is None:
+                from cxbridge.core.engine.identity import Identifier  # noqa: PLC0415 - brings its own libraries
+
+                self._identifier = Identifier(self.store, self.clock, self.configuration.settings.identity, self.probe)
+            return self._identifier
+
+    @property
+    def library(self) -> "Library":
+        """The recipes."""
+        return self._workshop.library
+
+    @property
+    def inbox(self) -> "Work":
+        """What came in by webhooks and is not done."""
+        return self._workshop.inbox
+
+    @property
+    def stepper(self) -> "Stepper":
+        """What turns steps into deliveries."""
+        return self._workshop.stepper
+
+    @property
+    def planner(self) -> "Planner":
+        """What lets changes meet recipes."""
+        return self._workshop.planner
+
+    @property
+    def sweeper(self) -> "Sweeper":
+        """What fires schedules."""
+        return self._workshop.sweeper
+
+    @property
+    def pusher(self) -> "Pusher":
+        """What performs deliveries."""
+        return self._workshop.pusher
+
+    @property
+    def waker(self) -> "Waker":
+        """What moves on the runs whose time has come."""
+        return self._workshop.waker
 
     # -- the verbs -------------------------------------------------------------------------------------------------
 
@@ -308,29 +302,15 @@ class Bridge:
                 )
             raise
 
-    def plan(self, on_batch: Callable[[Planned], None] | None = None) -> Planned:
+    def plan(self, on_batch: "Callable[[Planned], None] | None" = None) -> "Planned":
         """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come."""
-        self.library.refresh()
-        # A batch of planning begins with finding out who is who: only many are looked at in commits of their own before.
-        self.identifier.run(least=identity.BATCH)
-        planned = self.planner.plan(self.library.recipes, on_batch)
-        if not planned.changes:
-            self.identifier.run()
-        planned.add(self.rematcher.look_again(self.library.recipes))
-        swept = self.sweeper.sweep(self.library.recipes)
-        # A sweep looks at what the feed has shown already: counting it again would tell every subject twice.
-        swept.considered, swept.stopped = 0, {}
-        planned.add(swept)
-        woken = self.wake()
-        planned.connections |= woken.connections
-        planned.wakes_at = woken.next_at
-        return planned
+        return self._workshop.plan(on_batch)
 
-    def wake(self) -> Woken:
+    def wake(self) -> "Woken":
         """Move on the runs whose time has come, or whose question was answered."""
         return self.waker.wake()
 
-    def push(self, connection: str, stop: threading.Event | None = None, abreast: int = 1) -> Pushed:
+    def push(self, connection: str, stop: threading.Event | None = None, abreast: int = 1) -> "Pushed":
         """Perform what is due for one connection, up to so many deliveries at once; those to one entity keep their order."""
         return self.pusher.push(self.connection(connection), self.clients.of(connection), stop, abreast)
 
@@ -370,7 +350,7 @@ class Bridge:
             if stream.pages is not None
         ]
 
-    def recipe(self, name: str) -> Recipe:
+    def recipe(self, name: str) -> "Recipe":
         """Give a recipe by id.
 
         Raises:

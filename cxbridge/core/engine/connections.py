@@ -9,7 +9,6 @@ from random import SystemRandom
 from typing import Literal
 
 import msgspec
-import structlog
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Action, Client, Connector, Stream, Webhook
@@ -28,6 +27,7 @@ from cxbridge.core.http import (
     open_client,
     user_agent,
 )
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import SealedTokens
 
 _log = structlog.get_logger("cxbridge")

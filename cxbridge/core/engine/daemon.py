@@ -5,8 +5,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import structlog
-
 from cxbridge.core import defects
 from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.bridge import Bridge
@@ -25,6 +23,7 @@ from cxbridge.core.errors import (
     WireFormat,
     Withheld,
 )
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import Tx, outbox, runs, state
 
 _log = structlog.get_logger("cxbridge")

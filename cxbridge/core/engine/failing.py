@@ -8,12 +8,12 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from cxbridge.core.clock import from_iso, iso
 from cxbridge.core.engine import asking
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.ledger import Delivery, Run
+from cxbridge.core.logs import structlog
 from cxbridge.core.recipes.escaping import escape_value
 from cxbridge.core.recipes.model import Recipe, Rendered, Step
 from cxbridge.core.recipes.values import Budget

@@ -12,8 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.engine.scope import body_view
-from cxbridge.core.ledger import Link, Ref
+from cxbridge.core.ledger import Link, Ref, body_view
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import Store, Tx, changes, links, records, runs
 

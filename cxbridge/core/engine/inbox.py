@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-import structlog
 
 from cxbridge.core import defects
 from cxbridge.core.clock import Clock
@@ -20,6 +19,7 @@ from cxbridge.core.connector import Pressed, Stream
 from cxbridge.core.engine import approvals
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.errors import CxbridgeError
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import Store, Tx, inbox
 from cxbridge.core.webhooks import Nudge
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -15,6 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from cxbridge.core import defects
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine.watchdog import TICK
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import Tx
 
 _log = structlog.get_logger("cxbridge.jobs")

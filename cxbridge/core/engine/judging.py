@@ -8,9 +8,9 @@ from threading import Lock
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from cxbridge.core.canonical import Sentiment
+from cxbridge.core.logs import structlog
 from cxbridge.core.registry import Registry
 
 _log = structlog.get_logger("cxbridge.judging")

@@ -11,11 +11,10 @@ import msgspec
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Page, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
-from cxbridge.core.engine.scope import body_view
 from cxbridge.core.engine.soundness import Unsound, Walk, blaming, bound, page_of, size_of
-from cxbridge.core.engine.subjects import overruled
+from cxbridge.core.engine.written import overruled
 from cxbridge.core.errors import CxbridgeError, PluginError
-from cxbridge.core.ledger import Checkpoint, Incoming, Ref, incoming
+from cxbridge.core.ledger import Checkpoint, Incoming, Ref, body_view, incoming
 from cxbridge.core.store import Store, Tx, changes, checkpoints, inbox, planning, receipts, records
 
 # How late a webhook may come before its change counts as missed; Jira's slower flow takes up to a quarter of an hour.

@@ -7,9 +7,9 @@ from typing import Any
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine.advancing import started
-from cxbridge.core.engine.scope import Scopes, body_view
+from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.steps import Stepper
-from cxbridge.core.ledger import Delivery, Link, Ref, Run
+from cxbridge.core.ledger import Delivery, Link, Ref, Run, body_view
 from cxbridge.core.recipes.decide import in_canary, judge, once_of
 from cxbridge.core.recipes.model import Recipe, Trigger
 from cxbridge.core.store import Store, Tx, records, runs

@@ -14,7 +14,8 @@ import msgspec
 from cxbridge.core.connector import Action, Idempotent
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.scope import Scopes
-from cxbridge.core.engine.subjects import Subject, same
+from cxbridge.core.engine.subjects import Subject
+from cxbridge.core.engine.written import same
 from cxbridge.core.ledger import Delivery, Record, Run
 from cxbridge.core.store import Store, Tx, changes, records, restored, runs
 

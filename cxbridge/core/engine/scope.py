@@ -10,7 +10,7 @@ import msgspec
 
 from cxbridge.core.canonical import KINDS
 from cxbridge.core.engine.identity_views import MATCHED_KINDS, Counterparts
-from cxbridge.core.ledger import Link, Ref, Run, decode_entity, view
+from cxbridge.core.ledger import Link, Ref, Run, body_view
 from cxbridge.core.recipes.expressions import ITS, JUDGED, LINKED, MOVES, ExpressionError
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS, Belonging
@@ -49,11 +49,6 @@ def field_at(record: Mapping[str, Any], parts: Sequence[str | int]) -> Any:
     for part in parts[1:]:
         value = step_into(value, part)
     return None if value is MISSING else value
-
-
-def body_view(ref: Ref, kind: str, body: bytes) -> dict[str, Any]:
-    """Show a stored body."""
-    return view(ref, decode_entity(kind, body))
 
 
 class Scope(MutableMapping[str, Any]):

@@ -20,9 +20,9 @@ from cxbridge.core.engine.given import Given
 from cxbridge.core.engine.identity_views import resumed, translated, waiting
 from cxbridge.core.engine.inputs import fitted
 from cxbridge.core.engine.pausing import Unreached
-from cxbridge.core.engine.scope import Scope, Scopes, body_view
+from cxbridge.core.engine.scope import Scope, Scopes
 from cxbridge.core.engine.targets import identity_of, target_of
-from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Link, Ref, Run, new_id
+from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, Link, Ref, Run, body_view, new_id
 from cxbridge.core.recipes.expressions import Escape, ExpressionError, Unmapped
 from cxbridge.core.recipes.model import RESULT_FIELDS, Recipe, Rendered, Step
 from cxbridge.core.recipes.nouns import NOUNS, VERB_KINDS

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from cxbridge.core.canonical import Entity
-from cxbridge.core.engine.scope import body_view
-from cxbridge.core.ledger import Change, Ref, StoredReceipt
+from cxbridge.core.engine.written import overruled, same
+from cxbridge.core.ledger import Change, Ref, StoredReceipt, body_view
 from cxbridge.core.recipes.decide import changed_fields
 from cxbridge.core.recipes.model import Trigger
 from cxbridge.core.store import Tx, changes, receipts
@@ -151,15 +151,6 @@ def _explained(
     return own, told
 
 
-def overruled(written: Sequence[StoredReceipt], after: Mapping[str, Any]) -> frozenset[str]:
-    """Name the fields that do not show what we wrote to them last, and never did in any version that we met."""
-    newest: dict[str, tuple[Any, bool]] = {}
-    for receipt in written:
-        for name, value in receipt.wrote.items():
-            newest.setdefault(name, (value, receipt.seen_seq is None))
-    return frozenset(name for name, (value, unseen) in newest.items() if unseen and not same(value, after.get(name)))
-
-
 def _ended_by_others(written: Sequence[StoredReceipt], after: Mapping[str, Any]) -> set[str]:
     """Name the fields that tell that somebody has ended what we made before we saw it for the first time.
 
@@ -167,15 +158,6 @@ def _ended_by_others(written: Sequence[StoredReceipt], after: Mapping[str, Any])
     """
     ended = after.get("status_category") in _ENDED
     return set(_OUTCOME) if ended and not any("status_category" in receipt.wrote for receipt in written) else set()
-
-
-def same(written: Any, shown: Any) -> bool:
-    """Compare what was written with what is shown: lists without regard to order, texts without regard to edges."""
-    if isinstance(written, list) and isinstance(shown, list):
-        return sorted(map(str, written)) == sorted(map(str, shown))
-    if isinstance(written, str) and isinstance(shown, str):
-        return written.strip() == shown.strip()
-    return bool(written == shown)
 
 
 def fires(trigger: Trigger, subject: Subject) -> bool:

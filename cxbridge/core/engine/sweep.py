@@ -11,10 +11,10 @@ from cxbridge.core.clock import Clock
 from cxbridge.core.engine import guard, restoring
 from cxbridge.core.engine.batch import Batch, Planned
 from cxbridge.core.engine.plan import Planner
-from cxbridge.core.engine.scope import Scopes, body_view
+from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.subjects import Subject
 from cxbridge.core.errors import GuardError
-from cxbridge.core.ledger import Ref
+from cxbridge.core.ledger import Ref, body_view
 from cxbridge.core.recipes.expressions import ExpressionError, Unmapped
 from cxbridge.core.recipes.model import Recipe, Trigger
 from cxbridge.core.store import Store, changes, planning, records, state

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import structlog
-
 from cxbridge.core.clock import Clock, Cpu, cpu_of_this_thread
 from cxbridge.core.engine.stacks import Call, stacks
+from cxbridge.core.logs import structlog
 
 _log = structlog.get_logger("cxbridge")
 

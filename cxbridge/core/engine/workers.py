@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import structlog
-
 from cxbridge.core import defects
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine.jobs import Handler, owner_of
 from cxbridge.core.engine.leasing import RENEWED_EVERY, Held, Holder
 from cxbridge.core.errors import StoreError
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import Store, Tx, agenda, leases
 from cxbridge.core.store.agenda import Entry
 from cxbridge.core.store.dispatcher import Dispatcher

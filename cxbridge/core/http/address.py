@@ -6,9 +6,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, unquote
 
-import httpx
-
 from cxbridge.core.errors import Rejected
+from cxbridge.core.http.library import httpx
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 

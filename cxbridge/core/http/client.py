@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
-import httpx
 import msgspec
 
 from cxbridge.core.clock import Clock
@@ -17,6 +16,7 @@ from cxbridge.core.http.address import Base, Params, raw_path
 from cxbridge.core.http.auth import Grant
 from cxbridge.core.http.breaker import Breaker, failure_of
 from cxbridge.core.http.endpoint import Endpoint
+from cxbridge.core.http.library import httpx
 from cxbridge.core.http.limits import WHOLE, Budget, Limiter
 from cxbridge.core.http.patience import Patience
 from cxbridge.core.http.quotas import Quota

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import httpx
+from cxbridge.core.http.library import httpx
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 
-import httpx
-
 from cxbridge import __version__
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import Rejected, Retryable, WireFormat, Withheld
 from cxbridge.core.http.headers import Told
+from cxbridge.core.http.library import httpx
 
 MIB = 1024 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

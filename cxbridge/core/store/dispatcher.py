@@ -12,10 +12,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-import structlog
-
 from cxbridge.core import defects
 from cxbridge.core.errors import ConfigError, StoreError
+from cxbridge.core.logs import structlog
 from cxbridge.core.store.engine import Store
 
 _log = structlog.get_logger("cxbridge")

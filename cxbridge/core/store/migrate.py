@@ -25,6 +25,14 @@ MOVED = "moved away"
 ARRIVING = "not all here yet"
 BACKED_UP = "backed up"
 
+# The table of the library that runs the revisions, as it makes it.
+_revision = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One revision that is to come. `rows` says of each table whose rows it goes through how many there are now."""
@@ -86,18 +94,30 @@ def bring_up(engine: Engine, place: str) -> None:
         with connection.begin():
             # Another process may have been here while this one waited for the lock.
             found = _fitting(connection, place)
-            if not _up_to_date(found):
+            if found is None:
+                make(connection)
+            elif not _up_to_date(found):
                 _see_that_nobody_is_left_behind(connection, place, found)
                 upgrade(connection)
-                if found is None:
-                    # Nothing is there that an older program may have to read: what is stored is packed from the beginning.
-                    mark_oldest(connection, packing.SINCE)
             if lite:
                 connection.exec_driver_sql(f"PRAGMA application_id = {sqlite.APPLICATION_ID}")
                 if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                     raise StoreError(f"{place} could not be upgraded: rows would point at nothing; it stays as it was")
         if lite:
             _pragma(connection, "foreign_keys = ON")
+
+
+def make(connection: Connection) -> None:
+    """Make all tables of an empty database as they are now, inside the transaction of `connection`.
+
+    The revisions come to the same, by way of all that was, and what runs them would be loaded for that alone.
+    """
+    # Without looking: a table that is there already is not to be taken for ours.
+    schema.metadata.create_all(connection, checkfirst=False)
+    _revision.create(connection, checkfirst=True)
+    connection.execute(sa.insert(_revision).values(version_num=schema.REVISION))
+    # Nothing is there that an older program may have to read: what is stored is packed from the beginning.
+    mark_oldest(connection, packing.SINCE)
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
@@ -216,9 +236,9 @@ def _up_to_date(found: str | None) -> bool:
     return found is not None and int(found) >= int(schema.REVISION)
 
 
-def _see_that_nobody_is_left_behind(connection: Connection, place: str, found: str | None) -> None:
+def _see_that_nobody_is_left_behind(connection: Connection, place: str, found: str) -> None:
     coming = [one.oldest_program for one in revisions(found) if one.oldest_program is not None]
-    if found is None or not any(int(one) > int(found) for one in coming):
+    if not any(int(one) > int(found) for one in coming):
         return
     who = working.at_work(connection)
     if who is not None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.store import schema
 from cxbridge.core.store.prepared import Prepared
-from cxbridge.core.store.sealing import is_sealed, seal, unseal
+from cxbridge.core.store.sealing import fits, is_sealed, seal, unseal
 from cxbridge.core.store.statements import ignoring, replacing
 from cxbridge.core.store.tx import Tx
 
@@ -72,7 +72,16 @@ def meta_set(tx: Tx, name: str, value: bytes | None) -> None:
 def instance_key(tx: Tx) -> bytes:
     """Give the 32 random bytes that markers are made with.
 
-    They are made once, in a write transaction, and sealed if there is a key; what was kept unsealed is sealed then, too.
+    Raises:
+        ConfigError, StoreError: as `kept_instance_key` does; also where it was altered in the store.
+    """
+    return opened(kept_instance_key(tx), tx.key)
+
+
+def kept_instance_key(tx: Tx) -> bytes:
+    """Give the instance key as it is kept, for `opened`: a pull never needs it, and opening it loads a library of 7 MB.
+
+    It is made once, in a write transaction, and sealed if there is a key; what was kept unsealed is sealed then, too.
 
     Raises:
         ConfigError: it is sealed and the store was opened with another key, or none.
@@ -86,11 +95,14 @@ def instance_key(tx: Tx) -> bytes:
                 "daemon or a pull first"
             )
         made = os.urandom(32)
-        meta_set(tx, INSTANCE_KEY, made if tx.key is None else seal(tx.key, INSTANCE_KEY, made))
-        return made
-    if not is_sealed(kept) and tx.key is not None and tx.writing:
-        meta_set(tx, INSTANCE_KEY, seal(tx.key, INSTANCE_KEY, kept))
-    return opened(kept, tx.key)
+        kept = made if tx.key is None else seal(tx.key, INSTANCE_KEY, made)
+        meta_set(tx, INSTANCE_KEY, kept)
+    elif not is_sealed(kept) and tx.key is not None and tx.writing:
+        kept = seal(tx.key, INSTANCE_KEY, kept)
+        meta_set(tx, INSTANCE_KEY, kept)
+    elif is_sealed(kept):
+        fits(_key_for(tx.key), INSTANCE_KEY, kept)
+    return kept
 
 
 @lru_cache(maxsize=4)
@@ -100,11 +112,13 @@ def opened(kept: bytes, key: bytes | None) -> bytes:
     Raises:
         ConfigError: it is sealed with another key than this one, or there is none.
     """
-    if not is_sealed(kept):
-        return kept
+    return unseal(_key_for(key), INSTANCE_KEY, kept) if is_sealed(kept) else kept
+
+
+def _key_for(key: bytes | None) -> bytes:
     if key is None:
         raise ConfigError("the store's instance key is sealed: name the key file it was sealed with")
-    return unseal(key, INSTANCE_KEY, kept)
+    return key
 
 
 def keep_recipe(tx: Tx, version: str, recipe: str, source: str, at: datetime) -> bool:

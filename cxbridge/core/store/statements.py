@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from importlib import import_module
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from cxbridge.core.store import schema
 from cxbridge.core.store.prepared import Dialect, Prepared, execute_many
 from cxbridge.core.store.tx import Tx
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
 T = TypeVar("T")
-AnyInsert = sqlite.Insert | postgresql.Insert
+AnyInsert: TypeAlias = "sqlite.Insert | postgresql.Insert"
 
 # How many values one IN list holds; SQLite takes at least 999 parameters, and longer lists are no faster.
 _CHUNK = 500
@@ -55,7 +58,8 @@ def take_numbers(tx: Tx, name: str, count: int) -> int:
 
 def insert(dialect: Dialect, table: sa.Table) -> AnyInsert:
     """Begin an insert that can say what happens when it meets a row; its result counts the rows that were written."""
-    made = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    # Of the database at hand alone: what SQLAlchemy has for one is large.
+    made: AnyInsert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
     return made.execution_options(preserve_rowcount=True)
 
 

@@ -111,15 +111,15 @@ def test_too_many_readers_at_once(tmp_path, clock):
     store.close()
 
 
-def test_an_upgrade_that_leaves_rows_pointing_at_nothing_is_undone(tmp_path, clock, monkeypatch):
+def test_tables_that_leave_rows_pointing_at_nothing_is_undone(tmp_path, clock, monkeypatch):
     def careless(connection):
-        upgrade(connection)
+        make(connection)
         connection.exec_driver_sql("INSERT INTO payloads (record, raw) VALUES (1, x'00')")
 
-    upgrade = migrate.upgrade
+    make = migrate.make
     url = f"sqlite:///{tmp_path}/x.db"
     with monkeypatch.context() as patched:
-        patched.setattr(migrate, "upgrade", careless)
+        patched.setattr(migrate, "make", careless)
         with pytest.raises(StoreError, match="rows would point at nothing; it stays as it was"):
             Store.open(url, clock=clock)
     with sqlite3.connect(tmp_path / "x.db") as connection:

@@ -25,16 +25,15 @@ def shape(connection):
     seen = sa.inspect(connection)
     told = {}
     for table in seen.get_table_names():
-        if table != "alembic_version":
-            told[table] = {
-                "columns": [
-                    (c["name"], repr(c["type"]), c["nullable"], str(c["default"])) for c in seen.get_columns(table)
-                ],
-                "key": seen.get_pk_constraint(table),
-                "foreign": seen.get_foreign_keys(table),
-                "unique": sorted(seen.get_unique_constraints(table), key=lambda c: str(c["name"])),
-                "indices": sorted((i["name"], i["column_names"], i["unique"]) for i in seen.get_indexes(table)),
-            }
+        told[table] = {
+            "columns": [
+                (c["name"], repr(c["type"]), c["nullable"], str(c["default"])) for c in seen.get_columns(table)
+            ],
+            "key": seen.get_pk_constraint(table),
+            "foreign": seen.get_foreign_keys(table),
+            "unique": sorted(seen.get_unique_constraints(table), key=lambda c: str(c["name"])),
+            "indices": sorted((i["name"], i["column_names"], i["unique"]) for i in seen.get_indexes(table)),
+        }
     return told
 
 
@@ -46,22 +45,43 @@ def definitions(connection):
         )
     else:
         rows = connection.exec_driver_sql("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
-    return {name: " ".join(words.split()) for name, words in rows if "alembic" not in name}
+    return {name: " ".join(words.split()) for name, words in rows}
+
+
+def rows(connection):
+    """All rows of all tables, but for the mark of the oldest program, which an upgrade has to set more carefully."""
+    tables = sa.inspect(connection).get_table_names()
+    found = {table: connection.exec_driver_sql(f'SELECT * FROM "{table}"').fetchall() for table in tables}
+    found["meta"] = [row for row in found["meta"] if row[0] != schema.OLDEST]
+    return found
 
 
 def test_migrations_and_tables_agree(engine):
+    """New tables are made as they are now, older ones brought there: that has to come to the same."""
     with engine.begin() as connection:
         migrate.upgrade(connection)
-        migrated = shape(connection), definitions(connection)
+        migrated = shape(connection), definitions(connection), rows(connection)
         difference = compare_metadata(MigrationContext.configure(connection), schema.metadata)
     assert difference == []
     with engine.begin() as connection:
         reflected = sa.MetaData()
         reflected.reflect(connection)
         reflected.drop_all(connection)
-        schema.metadata.create_all(connection)
-        assert (shape(connection), definitions(connection)) == migrated
-    assert len(migrated[0]) == len(schema.metadata.tables)
+        migrate.make(connection)
+        assert (shape(connection), definitions(connection), rows(connection)) == migrated
+    assert set(migrated[0]) == {*schema.metadata.tables, "alembic_version"}
+
+
+def test_tables_that_are_there_already_are_not_taken_for_new_ones(engine):
+    """Only a database that has no revision is taken for empty, and its revision may have been lost."""
+    with engine.begin() as connection:
+        migrate.make(connection)
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+    with (
+        pytest.raises((sa.exc.OperationalError, sa.exc.ProgrammingError), match="already exists"),
+        engine.begin() as connection,
+    ):
+        migrate.make(connection)
 
 
 def test_the_revision_that_the_program_states_is_the_newest():
@@ -73,17 +93,24 @@ def test_the_revision_that_the_program_states_is_the_newest():
     assert all(script.revision.isdigit() for script in scripts.walk_revisions())
 
 
-def test_a_failing_upgrade_leaves_the_tables_as_they_were(empty_url, clock, monkeypatch):
+@pytest.mark.parametrize("way", ["make", "upgrade"])
+def test_what_fails_halfway_leaves_the_tables_as_they_were(engine, empty_url, clock, monkeypatch, way):
     def half(connection):
         connection.exec_driver_sql("CREATE TABLE half (id integer)")
         raise StoreError("the power went")
 
+    if way == "upgrade":
+        with engine.begin() as connection:
+            migrate.upgrade(connection, "0003")
     with monkeypatch.context() as patched:
-        patched.setattr(migrate, "upgrade", half)
+        patched.setattr(migrate, way, half)
         with pytest.raises(StoreError, match="the power went"):
             Store.open(empty_url, clock=clock)
     # A table left behind would be one of another program.
-    Store.open(empty_url, clock=clock).close()
+    store = Store.open(empty_url, clock=clock)
+    with store.read() as tx:
+        assert set(shape(tx.connection)) == {*schema.metadata.tables, "alembic_version"}
+    store.close()
 
 
 def test_an_upgrade_keeps_rows_that_point_at_a_rebuilt_table(empty_url, clock, item, noon, monkeypatch):
@@ -118,7 +145,7 @@ def test_an_upgrade_keeps_rows_that_point_at_a_rebuilt_table(empty_url, clock, i
 
 def test_two_programs_that_start_at_once_both_find_the_tables(empty_url, clock, monkeypatch):
     """The second has looked before the first was done; it looks again once it has the lock."""
-    original = migrate.upgrade
+    original = migrate.make
     calls = []
 
     def counted(connection):
@@ -128,7 +155,7 @@ def test_two_programs_that_start_at_once_both_find_the_tables(empty_url, clock, 
     def start(_):
         Store.open(empty_url, clock=clock).close()
 
-    monkeypatch.setattr(migrate, "upgrade", counted)
+    monkeypatch.setattr(migrate, "make", counted)
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(start, range(3)))
     assert len(calls) == 1

@@ -60,18 +60,18 @@ def test_writing_lasts_until_the_connection_is_given_back(path, clock, taken, mo
 
 def test_opening_and_closing_are_turns_of_their_own(path, clock, taken, monkeypatch):
     told = []
-    original = migrate.upgrade
+    original = migrate.make
 
-    def upgrade(connection):
-        told.append(("upgrade", taken()))
+    def make(connection):
+        told.append(("make", taken()))
         original(connection)
 
-    monkeypatch.setattr(migrate, "upgrade", upgrade)
+    monkeypatch.setattr(migrate, "make", make)
     store = Store.open(f"sqlite:///{path}", clock=clock)
     assert not taken()
     sa.event.listen(store._writers, "close", lambda *_: told.append(("close", taken())))
     store.close()
-    assert told == [("upgrade", True), ("close", True)]
+    assert told == [("make", True), ("close", True)]
     assert not taken()
 
 

@@ -23,8 +23,8 @@ import structlog
 from cxbridge.console.endpoints import Endpoints
 from cxbridge.console.endpoints import judge as judged_by_receiver
 from cxbridge.core.connector import Inbound
-from cxbridge.core.engine import bridge as engine_bridge
 from cxbridge.core.engine import daemon as engine_daemon
+from cxbridge.core.engine import library as engine_library
 from cxbridge.core.engine.daemon import Daemon
 from cxbridge.core.engine.mend import Around, retry, waiting_for_a_person
 from cxbridge.core.errors import VendorError
@@ -517,8 +517,8 @@ def compiled_once() -> Iterator[None]:
         return known[key]
 
     with (
-        mock.patch.object(engine_bridge, "load_folder", stage_module._load_once),
-        mock.patch.object(engine_bridge, "load_text", load),
+        mock.patch.object(engine_library, "load_folder", stage_module._load_once),
+        mock.patch.object(engine_library, "load_text", load),
     ):
         yield
 

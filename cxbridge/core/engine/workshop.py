@@ -1,0 +1,72 @@
+"""All that recipes take part in, put together: the recipes, what plans, what pushes. Knows no vendor and no command.
+
+Whoever only pulls, looks or checks a connection never loads it.
+"""
+
+from collections.abc import Callable, Mapping
+
+from cxbridge.core.clock import Clock
+from cxbridge.core.config import Configuration
+from cxbridge.core.engine import identity
+from cxbridge.core.engine.batch import Planned
+from cxbridge.core.engine.connections import Connection, Probe
+from cxbridge.core.engine.identity import Identifier
+from cxbridge.core.engine.inbox import Work
+from cxbridge.core.engine.judging import Judge
+from cxbridge.core.engine.library import Library
+from cxbridge.core.engine.plan import Planner
+from cxbridge.core.engine.push import Pusher
+from cxbridge.core.engine.pushed import OnSettled
+from cxbridge.core.engine.rematching import Rematcher
+from cxbridge.core.engine.steps import Stepper
+from cxbridge.core.engine.surroundings import surroundings
+from cxbridge.core.engine.sweep import Sweeper
+from cxbridge.core.engine.waking import Waker
+from cxbridge.core.store import Store
+
+
+class Workshop:
+    """What an opened cxbridge plans and pushes with. Making it reads the recipes, and nothing from the store."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        connections: Mapping[str, Connection],
+        store: Store,
+        clock: Clock,
+        identifier: Identifier,
+        *,
+        instance: bytes,
+        probe: Probe,
+        on_settled: OnSettled | None,
+    ) -> None:
+        self.library = Library(
+            configuration, connections, store, surroundings(configuration, Judge(configuration.registry))
+        )
+        self.library.refresh()
+        self.inbox = Work(store, connections, clock)
+        self.stepper = Stepper(connections, instance, quarantine=configuration.settings.contacts.quarantine)
+        self.identifier = identifier
+        self.planner = Planner(store, self.stepper, clock, self.library.of_run, probe, self.identifier.catch_up)
+        self.rematcher = Rematcher(store, self.planner, clock)
+        self.sweeper = Sweeper(store, self.planner, clock)
+        self.pusher = Pusher(store, self.stepper, clock, self.library.of_run, probe, on_settled)
+        self.waker = Waker(store, self.pusher.settler, clock, self.library.of_run, probe)
+
+    def plan(self, on_batch: Callable[[Planned], None] | None = None) -> Planned:
+        """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come."""
+        self.library.refresh()
+        # A batch of planning begins with finding out who is who: only many are looked at in commits of their own before.
+        self.identifier.run(least=identity.BATCH)
+        planned = self.planner.plan(self.library.recipes, on_batch)
+        if not planned.changes:
+            self.identifier.run()
+        planned.add(self.rematcher.look_again(self.library.recipes))
+        swept = self.sweeper.sweep(self.library.recipes)
+        # A sweep looks at what the feed has shown already: counting it again would tell every subject twice.
+        swept.considered, swept.stopped = 0, {}
+        planned.add(swept)
+        woken = self.waker.wake()
+        planned.connections |= woken.connections
+        planned.wakes_at = woken.next_at
+        return planned
