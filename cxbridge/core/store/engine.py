@@ -59,7 +59,9 @@ class Store:
         self._writers, self._readers = database.writers, database.readers
         in_a_file = database.path is not None
         self._to_write = Kept(database.writers, 1 if in_a_file else 0)
-        self._to_read = Kept(database.readers, _READERS if in_a_file else 0)
+        self._to_read = (
+            Kept(database.readers, _READERS) if in_a_file else Kept(database.readers, 0, abreast=postgresql.READERS)
+        )
         self._turn = database.turn
         # The address of the server as the driver takes it, with its password; None where there is no server.
         self.conninfo = database.conninfo

@@ -1,37 +1,68 @@
-"""Connections kept at hand between two transactions: to have one looked over and given out anew costs more than a short one.
+"""Connections between two transactions: kept at hand where that is cheaper, and not more at once than serve any purpose.
 
-Only for a database in a file: what leads to a server may be lost in between, and is asked whether it is there, see `postgresql`.
+To have one looked over and given out anew costs more than a short transaction, so that those of a database in a file are kept.
+What leads to a server may be lost in between, and is asked whether it is there, see `postgresql`. There it counts how many there
+are: what the pool does not keep is connected anew each time.
 """
 
+import threading
 from collections import deque
 
 from sqlalchemy.engine import Connection, Engine
 
+# So many seconds whoever is one too many waits for one of the others: longer than nearly all of them take, and no longer than a
+# reader may wait for somebody who reads the whole store.
+_PATIENCE = 0.05
+
 
 class Kept:
-    """The connections of an engine, at most `most` of which are kept at hand; threads may share it."""
+    """The connections of an engine; threads may share it.
 
-    def __init__(self, engine: Engine, most: int) -> None:
+    At most `most` of them are kept at hand. Where `abreast` is given, whoever would be one too many waits a moment first.
+    """
+
+    def __init__(self, engine: Engine, most: int, *, abreast: int | None = None) -> None:
         self._engine = engine
         self._most = most
         self._free: deque[Connection] = deque()
+        self._room = None if abreast is None else threading.Semaphore(abreast)
+        # Those for which there was room, each with the thread that took it.
+        self._in_use: dict[int, int] = {}
 
     def take(self) -> Connection:
         """Give a connection that is in no transaction, for this thread alone."""
         try:
             return self._free.pop()
         except IndexError:
-            return self._engine.connect()
+            return self._engine.connect() if self._room is None else self._in_turn(self._room)
 
     def give_back(self, connection: Connection, *, sound: bool) -> None:
         """Take a connection back; one on which something failed, and one too many, is not kept."""
         if sound and len(self._free) < self._most:
             self._free.append(connection)
-        else:
+            return
+        try:
             connection.close()
+        finally:
+            if self._room is not None and self._in_use.pop(id(connection), None) is not None:
+                self._room.release()
 
     def close(self) -> None:
         """Close those at hand, and keep none from now on."""
         self._most = 0
         while self._free:
             self._free.pop().close()
+
+    def _in_turn(self, room: threading.Semaphore) -> Connection:
+        me = threading.get_ident()
+        # A thread that has one would wait for itself.
+        counts = me not in list(self._in_use.values()) and room.acquire(timeout=_PATIENCE)
+        try:
+            made = self._engine.connect()
+        except BaseException:
+            if counts:
+                room.release()
+            raise
+        if counts:
+            self._in_use[id(made)] = me
+        return made

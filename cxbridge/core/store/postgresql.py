@@ -17,6 +17,8 @@ _LOCK = 0x63786272
 FROZEN_AFTER = 10.0
 # A connection that has been idle for so many seconds is asked whether it is still there before it is used again.
 _IDLE = 1.0
+# How many connections for reading are kept at hand. To connect costs the server more than all that a write at a vendor asks of it.
+READERS = 8
 # The mark of a writer that takes no turn, see `Store.aside`.
 ASIDE = "cxbridge_aside"
 
@@ -42,8 +44,10 @@ def engine(url: URL, *, timeout: float, writer: bool, lost: Lost | None = None) 
     query = {"fallback_application_name": "cxbridge", "connect_timeout": "10", **url.query}
     made = sa.create_engine(
         url.set(drivername="postgresql+psycopg", query=query),
-        pool_size=4 if writer else 8,
-        max_overflow=4 if writer else 56,
+        pool_size=4 if writer else READERS,
+        max_overflow=4 if writer else 64 - READERS,
+        # Those that were used last: they know the statements, and the others need not be asked whether they are still there.
+        pool_use_lifo=True,
         pool_timeout=timeout,
         hide_parameters=True,
     )
