@@ -13,6 +13,13 @@ from datetime import datetime
 from cxbridge.core.engine.leasing import Held
 from cxbridge.core.store.agenda import Entry
 
+# How many jobs of one owner run at once in a worker: pulls of several streams beside a push.
+ABREAST = 4
+# So many seconds an owner is kept after its last job, where nobody waits: longer than planning pauses, and than most webhooks do.
+LINGER = 10.0
+# So many seconds after a job ended the agenda is told, together with those that ended since.
+OWING = 0.2
+
 
 @dataclass(slots=True, eq=False)
 class Asked:
@@ -63,8 +70,9 @@ class Outstanding:
 class Service:
     """One owner while it is served; whoever calls sees to it that one thread does at a time.
 
-    `stop` tells its jobs to come to an end, `changed` wakes the thread that serves it. `look` says that the agenda may hold what is
-    not known here. `idle_since` is when there was last something to do, by the monotonic clock, and None while there is.
+    Nothing begins before it is `ready`. `stop` tells its jobs to come to an end, `changed` wakes the thread that serves it. `look`
+    says that the agenda may hold what is not known here. `idle_since` is when there was last something to do, by the monotonic
+    clock, and None while there is.
     """
 
     owner: str
@@ -72,7 +80,10 @@ class Service:
     since: float
     stop: threading.Event = field(default_factory=threading.Event)
     changed: threading.Event = field(default_factory=threading.Event)
+    ready: bool = False
     look: bool = True
+    # Whether anything ever began.
+    worked: bool = False
     idle_since: float | None = None
     running: dict[str, Under] = field(default_factory=dict)
     # Since when something is outstanding, by the monotonic clock.
@@ -84,9 +95,9 @@ class Service:
     # As the agenda was when it was looked at last.
     _entries: dict[str, Entry] = field(default_factory=dict)
 
-    def tell(self, *, look: bool = True) -> None:
-        """Have its thread see what is to be done now."""
-        self.look = self.look or look
+    def tell(self) -> None:
+        """Have its thread look at the agenda now."""
+        self.look = True
         self.changed.set()
 
     def give_up(self) -> None:
@@ -98,15 +109,16 @@ class Service:
         """Have a job begin here; one that runs is done once more afterwards."""
         asked = Asked(job)
         self._wanted.setdefault(job, []).append(asked)
-        self.tell(look=False)
         return asked
 
     def looked(self, entries: Iterable[Entry]) -> None:
         """Take over how the agenda stands for this owner."""
         self._entries = {one.job: one for one in entries}
 
-    def begin(self, now: datetime, most: int) -> list[Under]:
-        """Begin what is due, the longest due first, so many jobs at once at the most."""
+    def begin(self, now: datetime) -> list[Under]:
+        """Begin what is due, the longest due first, `ABREAST` jobs at once at the most."""
+        if not self.ready or self.stop.is_set() or self.held.lost.is_set():
+            return []
         due = []
         for job in {**self._entries, **self._ended, **self._wanted}:
             if job not in self.running:
@@ -114,15 +126,32 @@ class Service:
                 if at is not None and at <= now:
                     due.append((at, job, entry))
         begun = []
-        for _, job, entry in sorted(due, key=lambda one: one[:2])[: max(0, most - len(self.running))]:
+        for _, job, entry in sorted(due, key=lambda one: one[:2])[: ABREAST - len(self.running)]:
             under = self.running[job] = Under(entry, self._wanted.pop(job, []))
             begun.append(under)
+        if begun:
+            self.worked, self.idle_since = True, None
         return begun
 
-    def next_at(self, now: datetime) -> datetime | None:
-        """Say when something comes due that does not run."""
-        found = (self._standing(job, now)[1] for job in {**self._entries, **self._ended} if job not in self.running)
-        return min((at for at in found if at is not None), default=None)
+    def rest(self, at: float, now: datetime) -> float:
+        """Say for how many seconds there is nothing to do unless somebody tells; 0 or less where the owner was kept long enough."""
+        if not self.worked:
+            # There was nothing: nobody knows that there will be.
+            return 0.0
+        waits = [LINGER if self.idle_since is None else self.idle_since + LINGER - at]
+        if self.owing_since is not None:
+            # Not so short that it is taken for the end.
+            waits.append(max(0.001, self.owing_since + OWING - at))
+        if len(self.running) < ABREAST:
+            known = [job for job in {**self._entries, **self._ended} if job not in self.running]
+            moments = [moment for job in known if (moment := self._standing(job, now)[1]) is not None]
+            if moments:
+                waits.append(max(0.001, (min(moments) - now).total_seconds()))
+        return min(waits)
+
+    def owes(self, at: float) -> bool:
+        """Whether it is time to tell the agenda what ended."""
+        return self.owing_since is not None and at >= self.owing_since + OWING
 
     def over(self, under: Under, *, done: bool, at: float) -> None:
         """Note that a job runs no more. One that was told to stop is not done, and stays what it was: due, or wanted."""
@@ -136,9 +165,13 @@ class Service:
             self._ended[under.job] = Ended(under.entry, under.again_at, wanted)
         elif under.wanted:
             self._wanted.setdefault(under.job, []).extend(under.wanted)
+        if self.idle:
+            self.idle_since = at
         if self.owing_since is None and (self._ended or self._asks or self._later):
             self.owing_since = at
-        self.changed.set()
+            self.changed.set()
+        if self.stop.is_set():
+            self.changed.set()
 
     def outstanding(self) -> Outstanding:
         """Give what the agenda must be told; ends of what runs again, or is to, are left out until it comes to its last end."""

@@ -14,6 +14,7 @@ import structlog
 
 from cxbridge.core import defects
 from cxbridge.core.clock import Clock
+from cxbridge.core.engine.crew import Crew
 from cxbridge.core.engine.jobs import Handler, owner_of
 from cxbridge.core.engine.leasing import RENEWED_EVERY, Held, Holder
 from cxbridge.core.engine.served import Outstanding, Service, Under
@@ -23,16 +24,10 @@ from cxbridge.core.store.dispatcher import Dispatcher
 
 _log = structlog.get_logger("cxbridge.jobs")
 
-# How many jobs of one owner run at once in a worker: pulls of several streams beside a push.
-_ABREAST = 4
 # After so many seconds an owner makes room, where others wait for a worker and none is free.
 _TURN = 10.0
 # How often, in seconds, the agenda of an owner whose jobs run is looked at for what other workers entered and nobody told.
 _LOOK = 0.5
-# So many seconds an owner is kept after its last job, where nobody waits: longer than planning pauses, and than most webhooks do.
-_LINGER = 10.0
-# So many seconds after a job ended the agenda is told, together with those that ended since.
-_OWING = 0.2
 
 
 class Workers:
@@ -65,6 +60,7 @@ class Workers:
         self._holder = Holder(store, clock, worker)
         self._dispatcher = Dispatcher(store, slots=slots, drain=drain, serve=self._serve, on_told=self._told)
         self._services: dict[str, Service] = {}
+        self._crew: Crew[tuple[Service, Under]] = Crew("job", self._work)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         # Set where the agenda is to be looked at before its time, as when this worker ends.
@@ -103,6 +99,7 @@ class Workers:
                 service = self._services.get(owner_of(job))
                 if service is not None:
                     under.asks.append(service.want(job))
+                    self._begin(service)
                     return
         self._enter(job, self._clock.now(), agenda.ask)
 
@@ -123,7 +120,15 @@ class Workers:
 
     def remembered(self, job: str) -> None:
         """Have a job done soon that `remember` entered in a commit that is done."""
-        self._announce(owner_of(job))
+        owner = owner_of(job)
+        with self._lock:
+            service = self._services.get(owner)
+            if service is not None:
+                # Begun without a look at its entry it may be done once more for it, which costs less than to look each time.
+                service.want(job).entered = True
+                self._begin(service)
+                return
+        self._announce(owner)
 
     def idle(self) -> bool:
         """Whether nothing runs here and nothing is due anywhere."""
@@ -202,23 +207,20 @@ class Workers:
 
     def _work_off(self, service: Service) -> None:
         """Run what is due, several jobs at once, and wait a while for more; ends early when told to."""
-        worked = False
+        service.ready = True
         try:
             while not (service.stop.is_set() or service.held.lost.is_set()):
                 service.changed.clear()
-                if self._owes(service):
+                if service.owes(self._clock.monotonic()):
                     self._enter_ended(service)
                 self._look(service)
                 with self._lock:
-                    begun = service.begin(self._clock.now(), _ABREAST)
-                    worked = worked or bool(begun)
-                    wait = self._until(service) if worked else 0.0
+                    self._begin(service)
+                    wait = service.rest(self._clock.monotonic(), self._clock.now())
+                    if service.running:
+                        wait = min(wait, _LOOK)
                 if wait <= 0.0:
                     return
-                for under in begun:
-                    threading.Thread(
-                        target=self._work, args=(service, under), name=f"job {under.job}", daemon=True
-                    ).start()
                 if not service.changed.wait(wait) and service.running:
                     service.look = True
         finally:
@@ -229,6 +231,11 @@ class Workers:
             if not service.held.lost.is_set():
                 self._enter_ended(service)
 
+    def _begin(self, service: Service) -> None:
+        """Have begin what is due by what is known here; whoever calls has the lock."""
+        for under in service.begin(self._clock.now()):
+            self._crew.put((service, under))
+
     def _look(self, service: Service) -> None:
         """Read the agenda, where it may hold what is not known here."""
         if service.look:
@@ -238,36 +245,27 @@ class Workers:
             with self._lock:
                 service.looked(entries)
 
-    def _owes(self, service: Service) -> bool:
-        return service.owing_since is not None and self._clock.monotonic() - service.owing_since >= _OWING
-
-    def _until(self, service: Service) -> float:
-        """Say how many seconds to wait for something new; 0 where the owner was kept for long enough."""
-        now = self._clock.monotonic()
-        if service.running:
-            service.idle_since, waits = None, [_LOOK]
-        else:
-            service.idle_since = now if service.idle_since is None else service.idle_since
-            waits = [service.idle_since + _LINGER - now]
-        if service.owing_since is not None:
-            # Not so short that it is taken for the end.
-            waits.append(max(0.001, service.owing_since + _OWING - now))
-        due_at = service.next_at(self._clock.now())
-        if due_at is not None and len(service.running) < _ABREAST:
-            waits.append(max(0.001, (due_at - self._clock.now()).total_seconds()))
-        return min(waits)
-
-    def _work(self, service: Service, under: Under) -> None:
-        self._here.under = under
-        try:
-            with self._store.under(self._holder.guard(service.held)):
-                self._handler(under.job, service.stop)
-        except Exception as error:  # noqa: BLE001  # one failed job must not take the service with it
-            defects.tell(_log, "job.failed", error, job=under.job)
-        finally:
+    def _work(self, begun: tuple[Service, Under]) -> None:
+        """Do a job, and then what is due next under its owner."""
+        service, under = begun
+        while True:
+            threading.current_thread().name = f"job {under.job}"
+            self._here.under = under
+            try:
+                with self._store.under(self._holder.guard(service.held)):
+                    self._handler(under.job, service.stop)
+            except BaseException as error:  # noqa: BLE001  # one failed job, even one that would end a program, takes nothing with it
+                defects.tell(_log, "job.failed", error, job=under.job)
             with self._lock:
                 # One that was told to stop may have more to do: it stays due.
                 service.over(under, done=not service.stop.is_set(), at=self._clock.monotonic())
+                following = service.begin(self._clock.now())
+                for other in following[1:]:
+                    self._crew.put((service, other))
+            if not following:
+                self._here.under = None
+                return
+            under = following[0]
 
     def _enter_ended(self, service: Service) -> None:
         """Tell the agenda which jobs ended here, and what they asked for."""
@@ -327,17 +325,11 @@ class Workers:
 
     def _told(self, owner: str) -> None:
         """Heed what some worker said: something is due under an owner."""
-        if not self._tell(owner) and self._idle_ones():
-            # It may wait for a worker, of which this one is free.
-            self._roused.set()
-
-    def _idle_ones(self) -> list[Service]:
-        """Give the owners that are kept without need, where this worker can take on no other; the longest idle first."""
-        with self._lock:
-            mine = list(self._services.values())
-            if len(mine) < self._slots:
-                return []
-            return sorted((one for one in mine if one.idle_since is not None), key=lambda one: one.idle_since or 0.0)
+        if not self._tell(owner):
+            with self._lock:
+                # It may wait for a worker: seen to by whoever may ask the database.
+                if len(self._services) >= self._slots and any(one.idle for one in self._services.values()):
+                    self._roused.set()
 
     def _tick_on(self) -> None:
         while not self._stopping.is_set():
@@ -371,16 +363,18 @@ class Workers:
             if not self._tell(owner) and owner not in served:
                 self._dispatcher.announce(owner)
                 waiting.append(owner)
-        if not waiting:
-            return
-        idle = self._idle_ones()[: len(waiting)]
-        for service in idle:
-            service.give_up()
-        if idle:
-            return
+        if waiting:
+            self._make_room(len(waiting))
+
+    def _make_room(self, wanted: int) -> None:
+        """Give up owners for so many others that wait: those that are kept without need, or else the one that had its turn."""
         with self._lock:
             mine = list(self._services.values())
-        if len(mine) >= self._slots:
+            if len(mine) < self._slots:
+                return
+            idle = sorted((one for one in mine if one.idle), key=lambda one: one.idle_since or 0.0)
+            for service in idle[:wanted]:
+                service.give_up()
             longest = min(mine, key=lambda one: one.since)
-            if self._clock.monotonic() - longest.since > _TURN:
+            if not idle and self._clock.monotonic() - longest.since > _TURN:
                 longest.give_up()

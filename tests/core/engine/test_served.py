@@ -1,12 +1,12 @@
 """One owner while it is served: what begins, what runs once more, and when the agenda may forget what asked for it."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cxbridge.core.engine import served
 from cxbridge.core.engine.leasing import Held
-from cxbridge.core.engine.served import Outstanding, Service, Under
+from cxbridge.core.engine.served import Outstanding, Service
 from cxbridge.core.store.agenda import Entry
 from cxbridge.core.store.leases import Lease
 
@@ -21,15 +21,15 @@ def noon() -> datetime:
 
 @pytest.fixture
 def service(noon: datetime) -> Service:
-    return Service(OWNER, Held(Lease(name=OWNER, worker="one", fence=1, until=noon), 0.0), 0.0)
+    return Service(OWNER, Held(Lease(name=OWNER, worker="one", fence=1, until=noon), 0.0), 0.0, ready=True)
 
 
 def entry(job: str, at: datetime, stamp: int = 0) -> Entry:
     return Entry(job=job, owner=OWNER, due_at=at, stamp=stamp)
 
 
-def begin(service: Service, now: datetime, most: int = 4) -> list[str]:
-    return [one.job for one in service.begin(now, most)]
+def begin(service: Service, now: datetime) -> list[str]:
+    return [one.job for one in service.begin(now)]
 
 
 def end(service: Service, job: str, again_at: datetime | None = None, *, done: bool = True) -> None:
@@ -42,13 +42,19 @@ def told(outstanding: Outstanding) -> tuple[list[str], list[str]]:
     return [one.entry.job for one in outstanding.ended], [one.job for one in outstanding.asks]
 
 
-def test_what_is_due_begins_the_longest_due_first_and_as_many_as_may(service: Service, noon: datetime) -> None:
+def test_what_is_due_begins_the_longest_due_first_and_as_many_as_may(
+    service: Service, noon: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "ABREAST", 2)
     service.looked([entry("b", noon), entry("a", noon), entry("c", noon - MINUTE), entry("d", noon + MINUTE)])
-    assert begin(service, noon, 2) == ["c", "a"]
-    assert begin(service, noon, 2) == []
+    assert begin(service, noon) == ["c", "a"]
+    assert begin(service, noon) == []
     end(service, "c")
-    assert begin(service, noon, 2) == ["b"]
-    assert service.next_at(noon) == noon + MINUTE
+    assert begin(service, noon) == ["b"]
+    end(service, "a")
+    service.entered(service.outstanding(), 0.0)
+    service.looked([entry("d", noon + MINUTE)])
+    assert service.rest(0.0, noon + MINUTE - timedelta(seconds=3)) == 3.0
 
 
 def test_what_ended_is_not_begun_again_before_the_agenda_knows(service: Service, noon: datetime) -> None:
@@ -157,14 +163,35 @@ def test_of_several_times_at_which_a_job_asked_for_another_the_first_counts(serv
     assert service.outstanding().later == {}
 
 
-def test_whoever_serves_it_is_woken(service: Service, noon: datetime) -> None:
-    changed: threading.Event = service.changed
-    for wake in (
-        lambda: service.want("a"),
-        service.tell,
-        service.give_up,
-        lambda: service.over(service.running.setdefault("b", Under(entry("b", noon))), done=True, at=0.0),
-    ):
-        changed.clear()
+def test_an_owner_is_kept_after_its_last_job_and_not_where_there_was_none(service: Service, noon: datetime) -> None:
+    assert service.rest(0.0, noon) <= 0.0
+    service.looked([entry("a", noon)])
+    begin(service, noon)
+    assert service.rest(1000.0, noon) > 0.0
+    service.over(service.running["a"], done=True, at=1000.0)
+    assert service.owes(1000.0 + served.OWING)
+    service.entered(service.outstanding(), 1001.0)
+    service.looked([])
+    assert service.rest(1001.0, noon) == served.LINGER - 1.0
+    assert service.rest(1000.0 + served.LINGER, noon) <= 0.0
+
+
+def test_nothing_begins_before_it_is_ready_nor_after_it_was_told_to_stop(service: Service, noon: datetime) -> None:
+    service.want("a")
+    service.ready = False
+    assert begin(service, noon) == []
+    service.ready = True
+    service.give_up()
+    assert begin(service, noon) == []
+    assert told(service.left()) == ([], ["a"])
+
+
+def test_whoever_serves_it_is_woken_when_the_agenda_is_to_be_looked_at_or_told(
+    service: Service, noon: datetime
+) -> None:
+    service.want("a")
+    begin(service, noon)
+    for wake in (service.tell, lambda: end(service, "a"), service.give_up):
+        service.changed.clear()
         wake()
-        assert changed.is_set()
+        assert service.changed.is_set()
