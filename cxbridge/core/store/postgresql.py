@@ -13,6 +13,11 @@ from cxbridge.core.store import prepared
 
 # The first half of the advisory lock that makes one writer of many processes; the second half is the schema.
 _LOCK = 0x63786272
+# One writer at a time across processes, as on SQLite: `seq` then grows in the order of commits, which is what lets a planner
+# remember one number; and reading before writing needs no further thought.
+_TURN = f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))"
+# Said by us and not by the driver, which would wait for its answer before the turn is asked for.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 # A writer that says nothing for so many seconds in the middle of a transaction is taken for frozen.
 FROZEN_AFTER = 10.0
 # A connection that has been idle for so many seconds is asked whether it is still there before it is used again.
@@ -81,11 +86,8 @@ def engine(url: URL, *, timeout: float, writer: bool, lost: Lost | None = None) 
 
         @event.listens_for(made, "begin")
         def _begin(connection: Connection) -> None:
-            if connection.get_execution_options().get(ASIDE):
-                return
-            # One writer at a time across processes, as on SQLite: `seq` then grows in the order of commits, which is
-            # what lets a planner remember one number; and reading before writing needs no further thought.
-            prepared.execute(connection, f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))", ())
+            aside = connection.get_execution_options().get(ASIDE)
+            prepared.execute(connection, _BEGIN if aside else f"{_BEGIN}; {_TURN}", None)
 
     return made
 
@@ -106,6 +108,7 @@ def _set_up(connection: Any, *, timeout: float, writer: bool) -> None:
         connection.execute(f"SET idle_in_transaction_session_timeout = {int(FROZEN_AFTER * 1000)}")
         connection.execute(f"SET lock_timeout = {int((FROZEN_AFTER + timeout) * 1000)}")
         connection.execute("SET synchronous_commit = on")
+        return
     connection.autocommit = False
-    connection.isolation_level = IsolationLevel.READ_COMMITTED if writer else IsolationLevel.REPEATABLE_READ
-    connection.read_only = not writer
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    connection.read_only = True

@@ -71,7 +71,11 @@ class Prepared:
     def run_all(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write once for each row of values."""
         made = self._for(connection)
-        execute(connection, made.sql, [made.bound(row) for row in rows], many=True)
+        if len(rows) == 1:
+            # A driver that sends many without waiting for each has more to do for it.
+            execute(connection, made.sql, made.bound(rows[0]))
+        else:
+            execute(connection, made.sql, [made.bound(row) for row in rows], many=True)
 
     def _for(self, connection: Connection) -> "_Compiled":
         made = self._made.get(connection.dialect.name)
