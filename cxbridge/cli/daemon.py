@@ -132,7 +132,7 @@ def _receiver(bridge: "Bridge", daemon: "Daemon") -> AbstractContextManager[obje
     # The web server is loaded only where one is wanted.
     from cxbridge.console.receiver import Receiver
 
-    return Receiver(bridge, daemon.nudge, daemon.remember)
+    return Receiver(bridge, daemon.remembered, daemon.remember)
 
 
 def watcher(log: Any) -> "Watcher":

@@ -105,9 +105,14 @@ class Daemon:
             self._jobs.nudge(job)
 
     def remember(self, tx: Tx, jobs: Iterable[str]) -> None:
-        """Note in a commit what it makes necessary, for whichever worker; nudge it all the same."""
+        """Note in a commit what it makes necessary, for whichever worker; once it is done, `remembered` is told of each."""
         if self._jobs is not None:
             self._jobs.remember(tx, jobs)
+
+    def remembered(self, job: str) -> None:
+        """Have a job done now that was noted in a commit that is done."""
+        if self._jobs is not None:
+            self._jobs.remembered(job)
 
     def idle(self) -> bool:
         """Whether nothing runs at this moment."""

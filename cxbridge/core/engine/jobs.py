@@ -49,7 +49,11 @@ class Jobs(Protocol):
         ...
 
     def remember(self, tx: Tx, jobs: Iterable[str]) -> None:
-        """Note jobs in the commit that made them necessary; they are to be nudged all the same."""
+        """Note jobs in the commit that made them necessary; once it is done, they are to be told of by `remembered`."""
+        ...
+
+    def remembered(self, job: str) -> None:
+        """Have a job done soon that was noted in a commit that is done."""
         ...
 
     def idle(self) -> bool:
@@ -251,6 +255,10 @@ class Embedded:
 
     def remember(self, tx: Tx, jobs: Iterable[str]) -> None:
         """Do nothing: this process starts with all jobs whenever it starts."""
+
+    def remembered(self, job: str) -> None:
+        """Have a job done soon."""
+        self.nudge(job)
 
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""

@@ -1,53 +1,32 @@
 """The jobs of several workers on one PostgreSQL store: who serves which owner, and when; knows nothing of what a job does.
 
 Each job belongs to an owner: `connection:NAME` for all that speaks to a connection, `planning` for the rest. A worker serves an
-owner under its lease, job by job, until nothing is due there. What is due stands in the agenda until it was done, so that a worker
+owner under its lease, job by job, and keeps it for a while after the last one, since the next one is seldom far; it gives it up
+at once where another owner waits for a worker. What is due stands in the agenda until it was done, so that a worker
 may die at any moment: another one takes the owner over and does it.
 """
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from cxbridge.core import defects
 from cxbridge.core.clock import Clock
+from cxbridge.core.engine.crew import Crew
 from cxbridge.core.engine.jobs import Handler, owner_of
 from cxbridge.core.engine.leasing import RENEWED_EVERY, Held, Holder
+from cxbridge.core.engine.served import Outstanding, Service, Under
 from cxbridge.core.errors import StoreError
 from cxbridge.core.logs import structlog
 from cxbridge.core.store import Store, Tx, agenda, leases
-from cxbridge.core.store.agenda import Entry
 from cxbridge.core.store.dispatcher import Dispatcher
 
 _log = structlog.get_logger("cxbridge.jobs")
 
-# How many jobs of one owner run at once in a worker: pulls of several streams beside a push.
-_ABREAST = 4
 # After so many seconds an owner makes room, where others wait for a worker and none is free.
 _TURN = 10.0
-# How often a served owner's agenda is looked at for what other workers entered.
+# How often, in seconds, the agenda of an owner whose jobs run is looked at for what other workers entered and nobody told.
 _LOOK = 0.5
-
-
-@dataclass(slots=True)
-class _Service:
-    """One owner while it is served. `stop` tells its jobs to come to an end soon."""
-
-    owner: str
-    held: Held
-    since: float
-    stop: threading.Event = field(default_factory=threading.Event)
-    changed: threading.Event = field(default_factory=threading.Event)
-    running: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Current:
-    """The job that a thread is at, and when it wants to come again."""
-
-    job: str
-    again_at: datetime | None = None
 
 
 class Workers:
@@ -78,10 +57,13 @@ class Workers:
         self._on_left = on_left
         self._on_tick = on_tick
         self._holder = Holder(store, clock, worker)
-        self._dispatcher = Dispatcher(store, slots=slots, drain=drain, serve=self._serve)
-        self._services: dict[str, _Service] = {}
+        self._dispatcher = Dispatcher(store, slots=slots, drain=drain, serve=self._serve, on_told=self._told)
+        self._services: dict[str, Service] = {}
+        self._crew: Crew[tuple[Service, Under]] = Crew("job", self._work)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        # Set where the agenda is to be looked at before its time, as when this worker ends.
+        self._roused = threading.Event()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick_on, name="leases", daemon=True)
         self._here = threading.local()
@@ -106,26 +88,51 @@ class Workers:
         self._ticker.start()
 
     def nudge(self, job: str) -> None:
-        """Have a job done soon, here or elsewhere; asking twice before it begins is asking once."""
+        """Have a job done soon, here or elsewhere; asking twice before it begins is asking once.
+
+        Asked for by a job, of an owner that is served here, it begins at once, and the agenda is told with that job's end.
+        """
+        under: Under | None = getattr(self._here, "under", None)
+        if under is not None and under.job != job:
+            with self._lock:
+                service = self._services.get(owner_of(job))
+                if service is not None:
+                    under.asks.append(service.want(job))
+                    self._begin(service)
+                    return
         self._enter(job, self._clock.now(), agenda.ask)
 
     def later(self, job: str, at: datetime) -> None:
-        """Have a job done then. Said by the job itself, it is when it comes again."""
-        current: _Current | None = getattr(self._here, "current", None)
-        if current is not None and current.job == job:
-            current.again_at = at
-        else:
+        """Have a job done then. Said by the job itself, it is when it comes again; by another job, it is entered with its end."""
+        under: Under | None = getattr(self._here, "under", None)
+        if under is None:
             self._enter(job, at, agenda.remind)
+        elif under.job == job:
+            under.again_at = at
+        else:
+            under.later[job] = min(at, under.later.get(job, at))
 
     def remember(self, tx: Tx, jobs: Iterable[str]) -> None:
         """Enter jobs in the commit that made them necessary, so that they cannot be forgotten between the two."""
         for job in sorted(set(jobs)):
             agenda.ask(tx, job, owner_of(job), self._clock.now())
 
+    def remembered(self, job: str) -> None:
+        """Have a job done soon that `remember` entered in a commit that is done."""
+        owner = owner_of(job)
+        with self._lock:
+            service = self._services.get(owner)
+            if service is not None:
+                # Begun without a look at its entry it may be done once more for it, which costs less than to look each time.
+                service.want(job).entered = True
+                self._begin(service)
+                return
+        self._announce(owner)
+
     def idle(self) -> bool:
         """Whether nothing runs here and nothing is due anywhere."""
         with self._lock:
-            if self._services:
+            if not all(one.idle for one in self._services.values()):
                 return False
         with self._store.read() as tx:
             return not agenda.owners_due(tx, self._clock.now())
@@ -133,11 +140,10 @@ class Workers:
     def stop(self) -> bool:
         """Begin nothing more and wait for what is under way; False when some did not end in time."""
         self._stopping.set()
+        self._roused.set()
         with self._lock:
-            services = list(self._services.values())
-        for service in services:
-            service.stop.set()
-            service.changed.set()
+            for service in self._services.values():
+                service.give_up()
         ended = self._dispatcher.stop()
         # What did not end in time may speak no more once its lease has lapsed.
         self._over.set()
@@ -164,7 +170,7 @@ class Workers:
         if held is None:
             # Whoever has it sees what is due there; when they let go, or are dead, the ticker announces it again.
             return
-        service = _Service(owner, held, self._clock.monotonic())
+        service = Service(owner, held, self._clock.monotonic())
         with self._lock:
             self._services[owner] = service
         try:
@@ -179,10 +185,15 @@ class Workers:
         finally:
             self._leave(service)
 
-    def _leave(self, service: _Service) -> None:
+    def _leave(self, service: Service) -> None:
         with self._lock:
             del self._services[service.owner]
+            left = service.left()
         try:
+            if left:
+                # Under no lease: to ask for something is anybody's right.
+                with self._store.aside() as tx:
+                    self._enter_asked(tx, left)
             self._on_left(service.owner)
             self._holder.let_go(service.held)
             with self._store.read() as tx:
@@ -193,57 +204,94 @@ class Workers:
         if due and not self._stopping.is_set():
             self._dispatcher.announce(service.owner)
 
-    def _work_off(self, service: _Service) -> None:
-        """Run what is due, several jobs at once, until nothing is; ends early when told to."""
+    def _work_off(self, service: Service) -> None:
+        """Run what is due, several jobs at once, and wait a while for more; ends early when told to."""
+        service.ready = True
         try:
             while not (service.stop.is_set() or service.held.lost.is_set()):
                 service.changed.clear()
-                with self._store.read() as tx:
-                    due = agenda.due(tx, service.owner, self._clock.now())
+                if service.owes(self._clock.monotonic()):
+                    self._enter_ended(service)
+                self._look(service)
                 with self._lock:
-                    free = _ABREAST - len(service.running)
-                    chosen = [one for one in due if one.job not in service.running][: max(0, free)]
-                    service.running.update(one.job for one in chosen)
-                    nothing = not service.running
-                if nothing:
+                    self._begin(service)
+                    wait = service.rest(self._clock.monotonic(), self._clock.now())
+                    if service.running:
+                        wait = min(wait, _LOOK)
+                if wait <= 0.0:
                     return
-                for entry in chosen:
-                    threading.Thread(
-                        target=self._work, args=(service, entry), name=f"job {entry.job}", daemon=True
-                    ).start()
-                service.changed.wait(_LOOK)
+                if not service.changed.wait(wait) and service.running:
+                    service.look = True
         finally:
             service.stop.set()
             while service.running:
                 service.changed.wait(_LOOK)
                 service.changed.clear()
+            if not service.held.lost.is_set():
+                self._enter_ended(service)
 
-    def _work(self, service: _Service, entry: Entry) -> None:
-        current = self._here.current = _Current(entry.job)
-        try:
-            with self._store.under(self._holder.guard(service.held)):
-                self._handler(entry.job, service.stop)
-        except Exception as error:  # noqa: BLE001  # one failed job must not take the service with it
-            defects.tell(_log, "job.failed", error, job=entry.job)
-        finally:
+    def _begin(self, service: Service) -> None:
+        """Have begin what is due by what is known here; whoever calls has the lock."""
+        for under in service.begin(self._clock.now()):
+            self._crew.put((service, under))
+
+    def _look(self, service: Service) -> None:
+        """Read the agenda, where it may hold what is not known here."""
+        if service.look:
+            service.look = False
+            with self._store.read() as tx:
+                entries = agenda.of_owner(tx, service.owner)
+            with self._lock:
+                service.looked(entries)
+
+    def _work(self, begun: tuple[Service, Under]) -> None:
+        """Do a job, and then what is due next under its owner."""
+        service, under = begun
+        while True:
+            threading.current_thread().name = f"job {under.job}"
+            self._here.under = under
             try:
+                with self._store.under(self._holder.guard(service.held)):
+                    self._handler(under.job, service.stop)
+            except BaseException as error:  # noqa: BLE001  # one failed job, even one that would end a program, takes nothing with it
+                defects.tell(_log, "job.failed", error, job=under.job)
+            with self._lock:
                 # One that was told to stop may have more to do: it stays due.
-                if not service.stop.is_set():
-                    self._ended(service, entry, current.again_at)
-            finally:
-                with self._lock:
-                    service.running.discard(entry.job)
-                service.changed.set()
+                service.over(under, done=not service.stop.is_set(), at=self._clock.monotonic())
+                following = service.begin(self._clock.now())
+                for other in following[1:]:
+                    self._crew.put((service, other))
+            if not following:
+                self._here.under = None
+                return
+            under = following[0]
 
-    def _ended(self, service: _Service, entry: Entry, again_at: datetime | None) -> None:
+    def _enter_ended(self, service: Service) -> None:
+        """Tell the agenda which jobs ended here, and what they asked for."""
+        with self._lock:
+            told = service.outstanding()
+            if not told:
+                service.owing_since = None
+                return
         try:
             with self._store.aside() as tx:
                 leases.check(tx, service.held.lease)
-                agenda.ended(tx, entry, again_at)
+                for one in sorted(told.ended, key=lambda one: one.entry.job):
+                    agenda.ended(tx, one.entry, one.again_at)
+                self._enter_asked(tx, told)
         except StoreError as error:
-            # It stays due, and is done once more.
-            _log.debug("agenda.kept", job=entry.job, error=str(error))
+            # They stay due, and are done once more.
+            _log.debug("agenda.kept", owner=service.owner, error=str(error))
             service.stop.set()
+            return
+        with self._lock:
+            service.entered(told, self._clock.monotonic())
+
+    def _enter_asked(self, tx: Tx, told: Outstanding) -> None:
+        moments = {asked.job: self._clock.now() for asked in told.asks}
+        for job, at in sorted((told.later | moments).items()):
+            # What runs since it was asked for need not run again.
+            agenda.remind(tx, job, owner_of(job), at)
 
     # -- the agenda ----------------------------------------------------------------------------------------------------
 
@@ -256,15 +304,38 @@ class Workers:
             # Whatever made it necessary is in the store, and found by the job's next turn.
             _log.warning("agenda.not_entered", job=job, error=str(error))
             return
-        with self._lock:
-            service = self._services.get(owner)
-        if service is not None:
-            service.changed.set()
-        elif at <= self._clock.now() and not self._stopping.is_set():
+        if at <= self._clock.now():
+            self._announce(owner)
+        else:
+            self._tell(owner)
+
+    def _announce(self, owner: str) -> None:
+        """Have an owner served under which something is due."""
+        if not self._tell(owner) and not self._stopping.is_set():
             self._dispatcher.announce(owner)
 
+    def _tell(self, owner: str) -> bool:
+        """Have an owner's agenda looked at; False where it is not served here."""
+        with self._lock:
+            service = self._services.get(owner)
+            if service is not None:
+                service.tell()
+            return service is not None
+
+    def _told(self, owner: str) -> None:
+        """Heed what some worker said: something is due under an owner."""
+        if not self._tell(owner):
+            with self._lock:
+                # It may wait for a worker: seen to by whoever may ask the database.
+                if len(self._services) >= self._slots and any(one.idle for one in self._services.values()):
+                    self._roused.set()
+
     def _tick_on(self) -> None:
-        while not self._clock.wait(RENEWED_EVERY, self._stopping):
+        while not self._stopping.is_set():
+            self._clock.wait(RENEWED_EVERY, self._roused)
+            if self._stopping.is_set():
+                break
+            self._roused.clear()
             try:
                 self._on_tick()
                 self._holder.renew()
@@ -286,16 +357,23 @@ class Workers:
         with self._store.read() as tx:
             due = agenda.owners_due(tx, self._clock.now())
             served = {one.name for one in leases.living(tx)} if due else set()
-        with self._lock:
-            mine = dict(self._services)
+        waiting = []
         for owner in due:
-            if owner in mine:
-                mine[owner].changed.set()
-            elif owner not in served:
+            if not self._tell(owner) and owner not in served:
                 self._dispatcher.announce(owner)
-        waiting = [owner for owner in due if owner not in served and owner not in mine]
-        if waiting and len(mine) >= self._slots:
-            longest = min(mine.values(), key=lambda one: one.since)
-            if self._clock.monotonic() - longest.since > _TURN:
-                longest.stop.set()
-                longest.changed.set()
+                waiting.append(owner)
+        if waiting:
+            self._make_room(len(waiting))
+
+    def _make_room(self, wanted: int) -> None:
+        """Give up owners for so many others that wait: those that are kept without need, or else the one that had its turn."""
+        with self._lock:
+            mine = list(self._services.values())
+            if len(mine) < self._slots:
+                return
+            idle = sorted((one for one in mine if one.idle), key=lambda one: one.idle_since or 0.0)
+            for service in idle[:wanted]:
+                service.give_up()
+            longest = min(mine, key=lambda one: one.since)
+            if not idle and self._clock.monotonic() - longest.since > _TURN:
+                longest.give_up()

@@ -5,20 +5,20 @@ It knows nothing of what a job does. `owner` names the lease under which the job
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.statements import ignoring, insert
+from cxbridge.core.store.prepared import Dialect, Prepared
+from cxbridge.core.store.statements import AnyInsert, ignoring, insert
 from cxbridge.core.store.tx import Tx
 
 _agenda = schema.agenda.c
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One job to be done; `stamp` tells whether it was asked for again since."""
+    """One job to be done; `stamp` tells whether it was asked for again since, and is 0 where nobody ever asked for it."""
 
     job: str
     owner: str
@@ -43,42 +43,65 @@ def open_with(tx: Tx, jobs: Iterable[tuple[str, str]], at: datetime) -> None:
         tx.connection.execute(ignoring(tx.dialect, schema.agenda, "job"), rows)
 
 
-def due(tx: Tx, owner: str, now: datetime) -> list[Entry]:
-    """Read what is due under an owner, the longest due first."""
-    rows = tx.connection.execute(
-        sa.select(schema.agenda)
-        .where(_agenda.owner == owner, _agenda.due_at <= now)
-        .order_by(_agenda.due_at, _agenda.job)
-    )
-    return [Entry(**row) for row in rows.mappings()]
+def of_owner(tx: Tx, owner: str) -> list[Entry]:
+    """Read what is to be done under an owner, the next one first."""
+    return _of_owner.structs(tx.connection, Entry, {"which": owner})
 
 
 def owners_due(tx: Tx, now: datetime) -> dict[str, datetime]:
     """Name the owners under which something is due, each with since when."""
-    rows = tx.connection.execute(
-        sa.select(_agenda.owner, sa.func.min(_agenda.due_at).label("since"))
-        .where(_agenda.due_at <= now)
-        .group_by(_agenda.owner)
-    )
-    return {row.owner: row.since for row in rows}
+    return dict(_owners_due.rows(tx.connection, {"now": now}))
 
 
 def ended(tx: Tx, entry: Entry, again_at: datetime | None) -> None:
-    """Note that a job was done: it comes again then, or leaves the agenda; unless it was asked for again meanwhile."""
-    same = sa.and_(_agenda.job == entry.job, _agenda.stamp == entry.stamp)
+    """Note that a job was done: it comes again then, or leaves the agenda; unless it was asked for again meanwhile.
+
+    Of one that was done without having been entered the entry has stamp 0.
+    """
     if again_at is None:
-        tx.connection.execute(sa.delete(schema.agenda).where(same))
+        _gone.run(tx.connection, {"which": entry.job, "same": entry.stamp})
     else:
-        tx.connection.execute(sa.update(schema.agenda).where(same).values(due_at=again_at))
+        row = {"job": entry.job, "owner": entry.owner, "due_at": again_at, "stamp": entry.stamp}
+        _again.run(tx.connection, row)
 
 
 def _enter(tx: Tx, job: str, owner: str, at: datetime, *, asked: int) -> None:
-    made: Any = insert(tx.dialect, schema.agenda)
-    earlier = sa.case((made.excluded.due_at < _agenda.due_at, made.excluded.due_at), else_=_agenda.due_at)
-    tx.connection.execute(
-        made.on_conflict_do_update(
-            index_elements=["job"],
-            set_={"owner": made.excluded.owner, "due_at": earlier, "stamp": _agenda.stamp + asked},
-        ),
-        {"job": job, "owner": owner, "due_at": at, "stamp": 0},
+    # What is asked for anew counts from 1, so that it is told from what was done without standing here.
+    _entering.run(tx.connection, {"job": job, "owner": owner, "due_at": at, "stamp": asked})
+
+
+_COLUMNS = ("job", "owner", "due_at", "stamp")
+_of_owner = Prepared(
+    sa.select(_agenda.job, _agenda.owner, _agenda.due_at, _agenda.stamp)
+    .where(_agenda.owner == sa.bindparam("which"))
+    .order_by(_agenda.due_at, _agenda.job)
+)
+_owners_due = Prepared(
+    sa.select(_agenda.owner, sa.func.min(_agenda.due_at))
+    .where(_agenda.due_at <= sa.bindparam("now"))
+    .group_by(_agenda.owner)
+)
+_gone = Prepared(
+    sa.delete(schema.agenda).where(_agenda.job == sa.bindparam("which"), _agenda.stamp == sa.bindparam("same"))
+)
+
+
+def _entered(dialect: Dialect) -> AnyInsert:
+    made = insert(dialect, schema.agenda)
+    new = made.excluded
+    earlier = sa.case((new.due_at < _agenda.due_at, new.due_at), else_=_agenda.due_at)
+    return made.on_conflict_do_update(
+        index_elements=["job"], set_={"owner": new.owner, "due_at": earlier, "stamp": _agenda.stamp + new.stamp}
     )
+
+
+def _coming_again(dialect: Dialect) -> AnyInsert:
+    made = insert(dialect, schema.agenda)
+    new = made.excluded
+    return made.on_conflict_do_update(
+        index_elements=["job"], set_={"due_at": new.due_at}, where=_agenda.stamp == new.stamp
+    )
+
+
+_entering = Prepared(_entered, columns=_COLUMNS)
+_again = Prepared(_coming_again, columns=_COLUMNS)

@@ -2,6 +2,9 @@
 
 A job of Procrastinate's stands for "there is something to do under this owner". Its lock and queueing lock are the owner's name, so
 that it waits at most once and runs nowhere twice. What is to be done stands in the agenda, which outlives whatever happens here.
+
+Whoever serves an owner keeps it while it is idle, so that its job does not end: each announcement is also said on a channel that
+all workers listen to.
 """
 
 import asyncio
@@ -28,7 +31,12 @@ _SWEEP = 2.0
 _LOOK = 1.0
 # How long to wait before the engine is started again that ended by itself, as when the server was restarted.
 _AGAIN = 2.0
+# So many seconds nothing is heard before the listener asks whether its connection is still there.
+_SILENCE = 30.0
 _TASK = "cxbridge.serve"
+_CHANNEL = "cxbridge"
+# A channel is the whole database's, where there may be several stores.
+_SAY = "SELECT pg_notify('cxbridge', current_schema() || ' ' || %(owner)s)"
 # Other workers may be making the tables at the same moment.
 _TABLES_LOCK = 0x63786274
 
@@ -36,10 +44,19 @@ _TABLES_LOCK = 0x63786274
 class Dispatcher:
     """One worker's end of it. `serve(owner)` is called in a thread of its own, at most `slots` at a time.
 
-    Whatever `serve` raises is a defect, and is logged.
+    Whatever `serve` raises is a defect, and is logged. `on_told(owner)` is called for each announcement of any worker, and must not
+    wait for anything; some may be missed.
     """
 
-    def __init__(self, store: Store, *, slots: int, drain: float, serve: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        slots: int,
+        drain: float,
+        serve: Callable[[str], None],
+        on_told: Callable[[str], None] = lambda _: None,
+    ) -> None:
         if store.conninfo is None:
             raise RuntimeError("only a store on a server can have several workers")
         try:
@@ -56,6 +73,7 @@ class Dispatcher:
         self._slots = slots
         self._drain = drain
         self._serve = serve
+        self._on_told = on_told
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,6 +107,8 @@ class Dispatcher:
         What cannot be said now must be said again by whoever looks at the agenda next.
         """
         try:
+            # First, as it writes nothing: whoever serves the owner has no need of the other.
+            self._announcing.connector.execute_query(_SAY, owner=owner)
             self._announcing.configure_task(_TASK, lock=owner, queueing_lock=owner).defer(owner=owner)
         except self._library.exceptions.AlreadyEnqueued:
             return
@@ -158,7 +178,7 @@ class Dispatcher:
             )
         )
         async with app.open_async():
-            sweeping = asyncio.create_task(self._sweep(app.job_manager))
+            beside = [asyncio.create_task(self._sweep(app.job_manager)), asyncio.create_task(self._listen())]
             if not self._up.done():
                 self._up.set_result(None)
             try:
@@ -172,8 +192,9 @@ class Dispatcher:
                     shutdown_graceful_timeout=self._drain,
                 )
             finally:
-                sweeping.cancel()
-                await asyncio.gather(sweeping, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
 
     async def _sweep(self, manager: Any) -> None:
         """Hand out anew what dead workers had. As the engine comes, nobody does."""
@@ -187,6 +208,28 @@ class Dispatcher:
                     await asyncio.to_thread(self.announce, owner)
             except Exception as error:  # noqa: BLE001  # two may find the same one; and a lost connection is told elsewhere
                 _log.debug("dispatch.failed", owner="", error=type(error).__name__)
+
+    async def _listen(self) -> None:
+        """Hear what workers announce. What is said while nobody listens, others find in the agenda, only later."""
+        from psycopg import AsyncConnection, Error  # noqa: PLC0415 - the driver is an extra
+
+        while True:
+            try:
+                async with await AsyncConnection.connect(str(self._store.conninfo), autocommit=True) as connection:
+                    await self._hear(connection)
+            except Error as error:
+                _log.debug("dispatch.failed", owner="", error=type(error).__name__)
+            await asyncio.sleep(_AGAIN)
+
+    async def _hear(self, connection: Any) -> None:
+        row = await (await connection.execute("SELECT current_schema()")).fetchone()
+        await connection.execute(f"LISTEN {_CHANNEL}")
+        while True:
+            async for said in connection.notifies(timeout=_SILENCE):
+                schema, _, owner = said.payload.rpartition(" ")
+                if schema == row[0]:
+                    self._on_told(owner)
+            await connection.execute("SELECT 1")
 
     async def _begin(self, owner: str) -> None:
         """Serve an owner in a thread that does not keep the process from ending."""

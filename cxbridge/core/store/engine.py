@@ -61,7 +61,9 @@ class Store:
         in_a_file = database.path is not None
         self._to_write = Kept(database.writers, 1, sqlite.BEGIN_WRITING) if in_a_file else Kept(database.writers, 0)
         self._to_read = (
-            Kept(database.readers, _READERS, sqlite.BEGIN_READING) if in_a_file else Kept(database.readers, 0)
+            Kept(database.readers, _READERS, sqlite.BEGIN_READING)
+            if in_a_file
+            else Kept(database.readers, 0, abreast=postgresql.READERS)
         )
         self._turn = database.turn
         # The address of the server as the driver takes it, with its password; None where there is no server.

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from cxbridge.core.errors import StoreError
 from cxbridge.core.store import schema
 from cxbridge.core.store.columns import from_micros
+from cxbridge.core.store.prepared import Prepared
 from cxbridge.core.store.statements import ignoring
 from cxbridge.core.store.tx import Tx
 
 _leases = schema.leases.c
 # The weakest lock that `take` waits for; renewing goes on beside it.
-_check = (
+_check = Prepared(
     sa.select(_leases.fence, _leases.worker)
     .where(_leases.name == sa.bindparam("which"))
     .with_for_update(read=True, key_share=True)
@@ -94,8 +95,8 @@ def check(tx: Tx, lease: Lease) -> None:
     Raises:
         LostLeaseError: it is not.
     """
-    held = tx.connection.execute(_check, {"which": lease.name}).first()
-    if held is None or held.fence != lease.fence or held.worker != lease.worker:
+    held = _check.first(tx.connection, {"which": lease.name})
+    if held is None or held != (lease.fence, lease.worker):
         raise LostLeaseError(f"another worker has taken over {lease.name}: what was under way here is left to it")
 
 

@@ -13,10 +13,17 @@ from cxbridge.core.store import prepared
 
 # The first half of the advisory lock that makes one writer of many processes; the second half is the schema.
 _LOCK = 0x63786272
+# One writer at a time across processes, as on SQLite: `seq` then grows in the order of commits, which is what lets a planner
+# remember one number; and reading before writing needs no further thought.
+_TURN = f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))"
+# Said by us and not by the driver, which would wait for its answer before the turn is asked for.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 # A writer that says nothing for so many seconds in the middle of a transaction is taken for frozen.
 FROZEN_AFTER = 10.0
 # A connection that has been idle for so many seconds is asked whether it is still there before it is used again.
 _IDLE = 1.0
+# How many connections for reading are kept at hand. To connect costs the server more than all that a write at a vendor asks of it.
+READERS = 8
 # The mark of a writer that takes no turn, see `Store.aside`.
 ASIDE = "cxbridge_aside"
 
@@ -42,8 +49,10 @@ def engine(url: URL, *, timeout: float, writer: bool, lost: Lost | None = None) 
     query = {"fallback_application_name": "cxbridge", "connect_timeout": "10", **url.query}
     made = sa.create_engine(
         url.set(drivername="postgresql+psycopg", query=query),
-        pool_size=4 if writer else 8,
-        max_overflow=4 if writer else 56,
+        pool_size=4 if writer else READERS,
+        max_overflow=4 if writer else 64 - READERS,
+        # Those that were used last: they know the statements, and the others need not be asked whether they are still there.
+        pool_use_lifo=True,
         pool_timeout=timeout,
         hide_parameters=True,
     )
@@ -77,11 +86,8 @@ def engine(url: URL, *, timeout: float, writer: bool, lost: Lost | None = None) 
 
         @event.listens_for(made, "begin")
         def _begin(connection: Connection) -> None:
-            if connection.get_execution_options().get(ASIDE):
-                return
-            # One writer at a time across processes, as on SQLite: `seq` then grows in the order of commits, which is
-            # what lets a planner remember one number; and reading before writing needs no further thought.
-            prepared.execute(connection, f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))", ())
+            aside = connection.get_execution_options().get(ASIDE)
+            prepared.execute(connection, _BEGIN if aside else f"{_BEGIN}; {_TURN}", None)
 
     return made
 
@@ -102,6 +108,7 @@ def _set_up(connection: Any, *, timeout: float, writer: bool) -> None:
         connection.execute(f"SET idle_in_transaction_session_timeout = {int(FROZEN_AFTER * 1000)}")
         connection.execute(f"SET lock_timeout = {int((FROZEN_AFTER + timeout) * 1000)}")
         connection.execute("SET synchronous_commit = on")
+        return
     connection.autocommit = False
-    connection.isolation_level = IsolationLevel.READ_COMMITTED if writer else IsolationLevel.REPEATABLE_READ
-    connection.read_only = not writer
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    connection.read_only = True

@@ -82,6 +82,7 @@ class Prepared:
         """Write once for each row of values."""
         made = self._made.get(connection.dialect.name) or self._compiled(connection)
         if len(rows) == 1:
+            # A driver that sends many without waiting for each has more to do for it.
             execute(connection, made.sql, made.bound(rows[0]))
         else:
             execute_many(connection, made.sql, [made.bound(row) for row in rows])

@@ -15,7 +15,7 @@ def ask(store, at, how=agenda.ask, job=JOB, owner=OWNER):
 
 def due(store, now, owner=OWNER):
     with store.read() as tx:
-        return agenda.due(tx, owner, now)
+        return [one for one in agenda.of_owner(tx, owner) if one.due_at <= now]
 
 
 def test_asked_for_twice_it_stands_once_at_the_earlier_time(store, noon):
@@ -48,6 +48,26 @@ def test_asked_for_while_it_was_done_it_is_done_once_more(store, noon):
         with store.aside() as tx:
             agenda.ended(tx, entry, again_at)
         assert [one.job for one in due(store, noon)] == [JOB]
+
+
+def test_done_without_an_entry_it_comes_again_unless_it_was_asked_for_meanwhile(store, noon):
+    done = agenda.Entry(job=JOB, owner=OWNER, due_at=noon, stamp=0)
+    with store.aside() as tx:
+        agenda.ended(tx, done, None)
+        agenda.ended(tx, done, noon + MINUTE)
+    assert [one.due_at for one in due(store, noon + MINUTE)] == [noon + MINUTE]
+    ask(store, noon)
+    for again_at in (None, noon + MINUTE):
+        with store.aside() as tx:
+            agenda.ended(tx, done, again_at)
+        assert [one.due_at for one in due(store, noon)] == [noon], "what was asked for is forgotten"
+
+
+def test_reminded_of_while_it_was_done_without_an_entry_it_need_not_be_done_again(store, noon):
+    ask(store, noon, agenda.remind)
+    with store.aside() as tx:
+        agenda.ended(tx, agenda.Entry(job=JOB, owner=OWNER, due_at=noon, stamp=0), None)
+    assert due(store, noon) == []
 
 
 def test_a_reminder_does_not_make_it_run_once_more_and_puts_nothing_off(store, noon):

@@ -1,13 +1,15 @@
 """Connections that are kept at hand between transactions."""
 
 import sqlite3
-from contextlib import suppress
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import pytest
 import sqlalchemy as sa
 
 from cxbridge.core.errors import StoreError
-from cxbridge.core.store import prepared, state
+from cxbridge.core.store import Store, kept, postgresql, prepared, state
 
 
 @pytest.fixture
@@ -120,3 +122,48 @@ def test_what_leads_to_a_server_is_not_kept(store):
     with store.read() as tx:
         state.meta_get(tx, "colour")
     assert tx.connection.closed is (store.dialect == "postgresql")
+
+
+@pytest.fixture
+def server_store(request, clock):
+    opened = Store.open(request.getfixturevalue("postgresql").store(clock), clock=clock)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.postgres
+def test_many_threads_that_read_from_a_server_do_not_connect_anew_each_time(server_store, monkeypatch):
+    monkeypatch.setattr(kept, "_PATIENCE", 30.0)
+    connected = []
+    sa.event.listen(server_store._readers, "connect", lambda *_: connected.append(1))
+    begin = threading.Barrier(4 * postgresql.READERS)
+
+    def read():
+        begin.wait()
+        for _ in range(5):
+            with server_store.read() as tx:
+                tx.connection.exec_driver_sql("SELECT pg_sleep(0.001)")
+
+    with ThreadPoolExecutor(begin.parties) as threads:
+        for one in [threads.submit(read) for _ in range(begin.parties)]:
+            one.result()
+    assert len(connected) <= postgresql.READERS
+
+
+@pytest.mark.postgres
+def test_who_reads_for_long_keeps_no_others_from_reading(server_store):
+    with ExitStack() as stack:
+        # All that there is room for, one in a thread of its own, and one more inside of it.
+        for _ in range(postgresql.READERS):
+            thread = stack.enter_context(ThreadPoolExecutor(1))
+            reading = server_store.read()
+            tx = thread.submit(reading.__enter__).result()
+            stack.callback(_ended, thread, reading)
+            thread.submit(state.meta_get, tx, "count").result()
+        with server_store.read() as tx, server_store.read() as inner:
+            assert state.meta_get(tx, "count") is state.meta_get(inner, "count") is None
+    assert server_store._to_read._in_use == {}
+
+
+def _ended(thread, reading):
+    thread.submit(reading.__exit__, None, None, None).result()

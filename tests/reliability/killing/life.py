@@ -190,7 +190,9 @@ class _Life:
             self._daemon.end()
 
     def _receiver(self) -> AbstractContextManager[Receiver | None]:
-        return Receiver(self._bridge, self._daemon.nudge, self._daemon.remember) if self._listens else nullcontext()
+        return (
+            Receiver(self._bridge, self._daemon.remembered, self._daemon.remember) if self._listens else nullcontext()
+        )
 
     def _cycle(self) -> bool:
         """Work until nothing is left to do now, and say so; False when told to end."""

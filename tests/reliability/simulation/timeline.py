@@ -49,6 +49,10 @@ class Timeline:
     def remember(self, tx: Tx, jobs: Iterable[str]) -> None:
         """Do nothing: whoever starts again starts with all jobs."""
 
+    def remembered(self, job: str) -> None:
+        """Have a job done soon."""
+        self.nudge(job)
+
     def relieve(self, job: str) -> None:
         """Do nothing: there is one thread."""
 
