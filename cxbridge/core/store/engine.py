@@ -1,12 +1,10 @@
 """Opening a database and giving out transactions, on SQLite and PostgreSQL alike; it knows no table."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -19,6 +17,7 @@ from cxbridge.core.store.failures import translated, translation
 from cxbridge.core.store.kept import Kept
 from cxbridge.core.store.prepared import Dialect
 from cxbridge.core.store.shares import Share, Shares
+from cxbridge.core.store.transactions import Transaction, Turns, Writing
 from cxbridge.core.store.turns import turn
 from cxbridge.core.store.tx import Tx
 
@@ -65,16 +64,14 @@ class Store:
             if in_a_file
             else Kept(database.readers, 0, abreast=postgresql.READERS)
         )
-        self._turn = database.turn
+        self._turns = Turns(database.turn)
         # The address of the server as the driver takes it, with its password; None where there is no server.
         self.conninfo = database.conninfo
         # What a write failed with, until a probe finds that one goes well again (a small one may, on a full disk, where others do
         # not), and when one last went well, by the monotonic clock.
         self.trouble = ""
         self.committed_at: float | None = None
-        self._lock = threading.Lock()
         self._guard: ContextVar[Callable[[Tx], None] | None] = ContextVar("guard", default=None)
-        self._writer: int | None = None
         self.is_closed = False
         self._shares = Shares(self._write_shares, self._write_alone)
 
@@ -117,8 +114,7 @@ class Store:
         store.writing = True
         return store
 
-    @contextmanager
-    def write(self) -> Iterator[Tx]:
+    def write(self) -> AbstractContextManager[Tx]:
         """Hold the only write transaction: commit at the end, roll back on any exception.
 
         Begins with the guard that `under` set for this thread.
@@ -128,9 +124,7 @@ class Store:
                 lost during the commit itself is that unknown.
             RuntimeError: this thread is already writing, or the store was opened for reading.
         """
-        with self._turned() as tx:
-            self._guarded(tx)
-            yield tx
+        return Writing(self, self._to_write, self._turns, self._guarded)
 
     def join(self, work: Callable[[Tx], T]) -> T:
         """Do `work` in a write transaction that it shares with what other threads have to write just then: one commit for all.
@@ -141,7 +135,7 @@ class Store:
         Raises:
             StoreError: as `write` does; RuntimeError likewise. And whatever `work` raises.
         """
-        if self._writer == threading.get_ident():
+        if self._turns.mine:
             raise RuntimeError("a write transaction inside a write transaction would wait for itself")
         return self._shares.take(work)
 
@@ -161,7 +155,7 @@ class Store:
         if not self.writing:
             raise RuntimeError("this store was opened for reading")
         beside = self._writers.execution_options(**{postgresql.ASIDE: True})
-        with _Transaction(self, Kept(beside, 0), writing=True) as tx:
+        with Transaction(self, Kept(beside, 0), writing=True) as tx:
             yield tx
 
     @contextmanager
@@ -179,7 +173,7 @@ class Store:
         Raises:
             StoreError: the database cannot be read now.
         """
-        return _Transaction(self, self._to_read, writing=False)
+        return Transaction(self, self._to_read, writing=False)
 
     @contextmanager
     def alone(self, who: str) -> Iterator[None]:
@@ -198,23 +192,6 @@ class Store:
         with translated(self.place), sole.by_server(self._readers):
             yield
 
-    @contextmanager
-    def _turned(self) -> Iterator[Tx]:
-        """Hold the write transaction without any guard."""
-        if not self.writing:
-            raise RuntimeError("this store was opened for reading")
-        me = threading.get_ident()
-        if self._writer == me:
-            raise RuntimeError("a write transaction inside a write transaction would wait for itself")
-        with self._lock:
-            self._writer = me
-            try:
-                # The turn outlasts the commit: on SQLite that is when the log is folded into the file.
-                with self._turn(), _Transaction(self, self._to_write, writing=True) as tx:
-                    yield tx
-            finally:
-                self._writer = None
-
     def _guarded(self, tx: Tx) -> None:
         guard = self._guard.get()
         if guard is not None:
@@ -225,7 +202,7 @@ class Store:
             return work(tx)
 
     def _write_shares(self, shares: Sequence[Share[Any]]) -> None:
-        with self._turned() as tx:
+        with Writing(self, self._to_write, self._turns, None) as tx:
             if len(shares) == 1:
                 shares[0].do(tx, self._guarded)
                 return
@@ -271,14 +248,14 @@ class Store:
         """
         if self.path is None:
             return
-        with self._lock, self._turn(), translated(self.place), self._to_write.take() as connection:
+        with self._turns, translated(self.place), self._to_write.take() as connection:
             # In no transaction, and SQLAlchemy has begun one by now.
             for words in ("COMMIT", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
                 connection.exec_driver_sql(words)
 
     def close(self) -> None:
         """Wait for the writer, then close every connection; a second call does nothing."""
-        with self._lock, ExitStack() as stack:
+        with self._turns.among_threads(), ExitStack() as stack:
             if self.is_closed:
                 return
             self.is_closed = True
@@ -287,58 +264,10 @@ class Store:
             if self.writing:
                 # Whoever does not let go of the turn has connections of its own, so that ours is not the last.
                 with suppress(CxbridgeError):
-                    stack.enter_context(self._turn())
+                    stack.enter_context(self._turns.among_processes())
             # Last: on SQLite the last connection to go folds the log into the file, which is a writer's task.
             self._to_write.close()
             self._writers.dispose()
-
-
-class _Transaction:
-    """A transaction for one `with`: commits at the end, rolls back on any exception, and says a driver's error in words."""
-
-    __slots__ = ("_connection", "_kept", "_store", "_writing")
-
-    def __init__(self, store: Store, kept: Kept, *, writing: bool) -> None:
-        self._store = store
-        self._kept = kept
-        self._writing = writing
-
-    def __enter__(self) -> Tx:
-        store = self._store
-        if store.is_closed:
-            raise StoreError(f"{store.place} is closed: this program is ending")
-        connection: sa.Connection | None = None
-        try:
-            connection = self._kept.take()
-            self._kept.begin(connection)
-        except BaseException as error:
-            if connection is not None:
-                self._kept.give_back(connection, sound=False)
-            store.tell(error, writing=self._writing)
-            raise
-        self._connection = connection
-        return store.tx(connection, writing=self._writing)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        sound = False
-        try:
-            try:
-                if error is None:
-                    self._kept.commit(self._connection)
-                else:
-                    self._kept.rollback(self._connection)
-                sound = error is None
-            finally:
-                self._kept.give_back(self._connection, sound=sound)
-        except BaseException as failed:
-            self._store.tell(failed, writing=self._writing)
-            raise
-        if error is not None:
-            self._store.tell(error, writing=self._writing)
-        elif self._writing:
-            self._store.committed_at = self._store.clock.monotonic()
 
 
 def _database(url: str, timeout: float, *, make: bool = True) -> _Database:
