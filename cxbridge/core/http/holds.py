@@ -49,6 +49,11 @@ class HoldBook:
         self._clock = clock
         self._kept: dict[tuple[str, str], float] = {}
 
+    @property
+    def holds(self) -> bool:
+        """Whether anything is kept."""
+        return bool(self._kept)
+
     def found(self, connection: str, ends: Mapping[str, datetime]) -> dict[str, float]:
         """Take what the store has: gives the ends that are still to come, by the monotonic clock."""
         now, wall = self._clock.monotonic(), self._clock.now()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import StoreError
-from cxbridge.core.http.holds import HoldBook, HoldStore
+from cxbridge.core.http.holds import KEPT_OVER, HoldBook, HoldStore
 from cxbridge.core.http.quotas import Quota, QuotaBook, QuotaStore
 from cxbridge.core.http.reply import LONGEST_RETRY_AFTER
 
@@ -132,8 +132,9 @@ class Limiter:
                 known = self._buckets.setdefault(connection, {})
                 drawn = tuple(dict.fromkeys((WHOLE, *known) if names is None else names))
                 now = self._clock.monotonic()
-                slowest = max(drawn, key=lambda name: known[name].wait(now) if name in known else 0.0, default=WHOLE)
-                seconds = known[slowest].wait(now) if slowest in known else 0.0
+                waits = {name: known[name].wait(now) if name in known else 0.0 for name in drawn}
+                slowest = max(waits, key=waits.__getitem__, default=WHOLE)
+                seconds = waits.get(slowest, 0.0)
                 shut, quota = self._book.wait(connection, quotas)
                 if shut > seconds:
                     seconds, slowest = shut, quota
@@ -250,7 +251,7 @@ class Limiter:
 
     def _keep(self, connection: str, names: Iterable[str] | None) -> None:
         """Let the store know which of these budgets are waited for now; with None all, by the wall clock as it is now."""
-        if self._holds is None:
+        if self._holds is None or (names is not None and self._is_calm(connection, names)):
             return
         with self._keeping:
             with self._lock:
@@ -267,6 +268,13 @@ class Limiter:
                 # In this process it holds all the same; the next reply or request tries to keep it again.
                 with self._lock:
                     self._kept.undo(connection, moves)
+
+    def _is_calm(self, connection: str, names: Iterable[str]) -> bool:
+        """Whether nothing of this is worth keeping and nothing is kept: nearly always, and found out with little ado."""
+        with self._lock:
+            known, now = self._buckets.get(connection, {}), self._clock.monotonic()
+            waited = any(name in known and known[name].wait(now) > KEPT_OVER for name in names)
+            return not waited and not self._kept.holds
 
     def snapshot(self, connection: str | None = None) -> list[BudgetState]:
         """List the limits as they are known now, of one connection or of all."""
