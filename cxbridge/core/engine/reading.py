@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Stream
@@ -65,14 +65,12 @@ def read(
         raise PluginError(
             connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
         )
-    fetched: dict[str, Prepared | VendorError | PluginError | None] = {}
-    for start in range(0, len(keys), abreast):
-        if (stop is not None and stop.is_set()) or is_down(fetched.values()):
-            break
-        few = keys[start : start + abreast]
-        fetched |= _side_by_side(few, partial(_fetch, connection, stream, client), f"read {connection.name}", watched)
+    fetch = partial(_fetch, connection, stream, client)
+    crew = _Crew(keys, fetch, lambda found: (stop is not None and stop.is_set()) or is_down(found))
+    fetched = crew.work(abreast, f"read {connection.name}", watched)
     outcomes: dict[str, Outcome] = {}
-    pages = {key: page for key, page in fetched.items() if isinstance(page, Prepared)}
+    # In the order in which they were asked for, whichever came first.
+    pages = {key: page for key in keys if isinstance(page := fetched.get(key), Prepared)}
     if pages:
         probe("read.fetched")
         with store.write() as tx:
@@ -86,36 +84,56 @@ def read(
     return outcomes | {key: one for key, one in fetched.items() if not isinstance(one, Prepared)}
 
 
-def _side_by_side(
-    keys: Sequence[str], work: Callable[[str], T], name: str, watched: Callable[[], AbstractContextManager[None]]
-) -> dict[str, T]:
-    """Do some work for each of a few keys at once, and raise what it failed with where it did."""
-    done: dict[str, T] = {}
-    failed: list[BaseException] = []
+class _Crew(Generic[T]):
+    """Some work for each of a few keys, several at once: whoever is free takes the next, until `over` says that it is enough."""
 
-    def do(key: str) -> None:
-        try:
-            done[key] = work(key)
-        except BaseException as error:  # noqa: BLE001  # raised again by the thread that asked
-            failed.append(error)
+    def __init__(self, keys: Iterable[str], work: Callable[[str], T], over: Callable[[Iterable[T]], bool]) -> None:
+        self._rest = iter(keys)
+        self._work = work
+        self._over = over
+        self._done: dict[str, T] = {}
+        self._failed: list[BaseException] = []
+        self._lock = threading.Lock()
 
-    def do_watched(key: str) -> None:
-        with watched():
-            do(key)
+    def work(self, abreast: int, name: str, watched: Callable[[], AbstractContextManager[None]]) -> dict[str, T]:
+        """Do it; gives what came of each key that was come to, or raises what the first one failed with."""
 
-    # A connector's code that stands still must not keep the process from ending.
-    others = [
-        threading.Thread(target=copy_context().run, args=(do_watched, key), name=name, daemon=True) for key in keys[1:]
-    ]
-    for other in others:
-        other.start()
-    # The thread that asked does its share, and all of it where one is read at a time.
-    do(keys[0])
-    for other in others:
-        other.join()
-    if failed:
-        raise failed[0]
-    return {key: done[key] for key in keys}
+        def help_watched(first: str) -> None:
+            with watched():
+                self._go_on(first)
+
+        helpers: list[threading.Thread] = []
+        mine = self._next()
+        while mine is not None and len(helpers) < abreast - 1 and (theirs := self._next()) is not None:
+            # A connector's code that stands still must not keep the process from ending.
+            run = copy_context().run
+            helper = threading.Thread(target=run, args=(help_watched, theirs), name=name, daemon=True)
+            helpers.append(helper)
+            helper.start()
+        # The thread that asked does its share, and all of it where one is read at a time.
+        if mine is not None:
+            self._go_on(mine)
+        for helper in helpers:
+            helper.join()
+        if self._failed:
+            raise self._failed[0]
+        return self._done
+
+    def _go_on(self, key: str | None) -> None:
+        while key is not None:
+            try:
+                made = self._work(key)
+            except BaseException as error:  # noqa: BLE001  # raised again by the thread that asked
+                with self._lock:
+                    self._failed.append(error)
+                return
+            with self._lock:
+                self._done[key] = made
+            key = self._next()
+
+    def _next(self) -> str | None:
+        with self._lock:
+            return None if self._failed or self._over(self._done.values()) else next(self._rest, None)
 
 
 def _fetch(

@@ -14,7 +14,7 @@ from cxbridge.core.errors import PluginError, StoreError
 from cxbridge.core.http import open_client
 from cxbridge.core.http.tokens import MemoryTokens
 from cxbridge.core.ledger import Ref
-from cxbridge.core.store import Store, checkpoints, records
+from cxbridge.core.store import Store, changes, checkpoints, records
 from tests.core.engine.test_inbox import Fake, connection, nothing
 
 
@@ -94,6 +94,29 @@ def test_several_are_read_at_once_and_are_one_commit(store: Store, client: cx.Cl
     assert list(found) == keys
     assert all(isinstance(one, Pulled) and one.created == 1 for one in found.values())
     assert reached == ["read.fetched", "read.stored", "read.committed"]
+
+
+def test_whoever_is_free_takes_the_next_one_and_they_are_stored_in_the_order_in_which_they_were_asked_for(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    others_done, asked = threading.Event(), set()
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        asked.add(threading.get_ident())
+        if key == "0":
+            # Comes last, however long the others take.
+            assert others_done.wait(30)
+        elif key == "5":
+            others_done.set()
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    keys = [str(number) for number in range(6)]
+    found = read(store, held, held.streams["tickets"], client, clock, keys, abreast=2)
+    assert list(found) == keys
+    assert len(asked) == 2
+    with store.read() as tx:
+        assert [change.ref.key for change in changes.after(tx, 0, 10)] == keys
 
 
 def test_what_stands_still_while_it_reads_keeps_no_process_from_ending_and_is_watched(
