@@ -86,6 +86,16 @@ def fill(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple
         tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, 1), list(rows[whole:]))
 
 
+def many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """Execute a statement that is written out for each of the rows, whose values are as they lie in the table."""
+    tx.connection.exec_driver_sql(spelled(tx.dialect, statement), rows)
+
+
+def spelled(dialect: Dialect, statement: str) -> str:
+    """Give a statement that is written out with `?` for its values as the driver takes it."""
+    return statement if dialect == "sqlite" else statement.replace("?", "%s")
+
+
 @lru_cache(maxsize=64)
 def _filling(dialect: Dialect, table: sa.Table, columns: tuple[str, ...], rows: int) -> str:
     names = ", ".join(f'"{name}"' for name in columns)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.zendesk import wire
+from cxbridge.plugins.zendesk import values, wire
 from cxbridge.plugins.zendesk.values import (
     AUTOMATIC,
     EPOCH,
@@ -42,6 +42,21 @@ class Shape:
     def aliases(self) -> dict[int, str]:
         """Custom field ids with the alias that recipes know them by."""
         return {id_: alias for alias, id_ in self.fields.items()}
+
+
+# All that makes these entities what they are, beside the records and the settings.
+_CODE = cx.code_of(__name__, wire.__name__, values.__name__)
+OF_PEOPLE = cx.mapping_of(_CODE)
+
+
+def of_shape(shape: Shape) -> bytes:
+    """Stand for the mapping of what is mapped by the account's own words, its statuses' labels aside."""
+    return cx.mapping_of(_CODE, shape.site, dict(shape.fields), shape.tier_field)
+
+
+def of_tickets(shape: Shape) -> bytes:
+    """Stand for the mapping of tickets."""
+    return cx.mapping_of(of_shape(shape), {str(id_): label for id_, label in shape.labels.items()})
 
 
 class _Names(dict[int, str]):
