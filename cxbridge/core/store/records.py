@@ -1,6 +1,6 @@
 """Storing what was pulled, and reading it back; whether anything follows from a change is not decided here."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -13,7 +13,7 @@ from cxbridge.core.imprints import HEAD
 from cxbridge.core.ledger import Incoming, Record, Ref
 from cxbridge.core.store import filling, packing, schema
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Prepared, fetch
 from cxbridge.core.store.statements import chunks, many, spelled, take_numbers
 from cxbridge.core.store.tx import Tx
 
@@ -160,10 +160,9 @@ def _learn(packer: packing.Packer, items: Iterable[Incoming]) -> None:
 
 def imprints(tx: Tx, connection: str, stream: str, keys: Iterable[str]) -> dict[str, tuple[bytes, int, bool, bytes]]:
     """Give digest, ordinal, whether it is deleted, and imprint of those of a stream's records that have an imprint."""
-    known = _known_of(tx, connection, ((stream, key) for key in keys))
     return {
         key: (digest, ordinal, deleted, imprint)
-        for (_, key), (_, digest, ordinal, deleted, imprint) in known.items()
+        for key, _, digest, ordinal, deleted, imprint in _rows_of(tx, connection, stream, list(keys))
         if imprint is not None
     }
 
@@ -172,14 +171,17 @@ def _known_of(tx: Tx, connection: str, places: Iterable[tuple[str, str]]) -> dic
     wanted: dict[str, list[str]] = {}
     for stream, key in places:
         wanted.setdefault(stream, []).append(key)
-    known = {}
-    for stream, keys in wanted.items():
-        for some in chunks(keys):
-            statement = spelled(tx.dialect, _known.format(", ".join("?" * len(some))))
-            rows = tx.connection.exec_driver_sql(statement, (connection, stream, *some))
-            for key, record, digest, ordinal, deleted, imprint in rows:
-                known[stream, key] = (record, digest, ordinal, deleted, imprint)
-    return known
+    return {
+        (stream, key): (record, digest, ordinal, deleted, imprint)
+        for stream, keys in wanted.items()
+        for key, record, digest, ordinal, deleted, imprint in _rows_of(tx, connection, stream, keys)
+    }
+
+
+def _rows_of(tx: Tx, connection: str, stream: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    for some in chunks(keys):
+        statement = spelled(tx.dialect, _known.format(", ".join("?" * len(some))))
+        yield from fetch(tx.connection, statement, (connection, stream, *some))
 
 
 def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at: datetime) -> int:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Prepared, execute
 from cxbridge.core.store.tx import Dialect, Tx
 
 T = TypeVar("T")
@@ -81,14 +81,14 @@ def fill(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple
     whole = len(rows) - len(rows) % _BLOCK
     if whole:
         blocks = [tuple(chain.from_iterable(rows[start : start + _BLOCK])) for start in range(0, whole, _BLOCK)]
-        tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, _BLOCK), blocks)
+        execute(tx.connection, _filling(tx.dialect, table, columns, _BLOCK), blocks, many=True)
     if whole < len(rows):
-        tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, 1), list(rows[whole:]))
+        execute(tx.connection, _filling(tx.dialect, table, columns, 1), rows[whole:], many=True)
 
 
 def many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
     """Execute a statement that is written out for each of the rows, whose values are as they lie in the table."""
-    tx.connection.exec_driver_sql(spelled(tx.dialect, statement), rows)
+    execute(tx.connection, spelled(tx.dialect, statement), rows, many=True)
 
 
 def spelled(dialect: Dialect, statement: str) -> str:
