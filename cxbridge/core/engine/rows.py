@@ -1,6 +1,6 @@
 """A page's rows as items to be stored; those that the store holds just as they came are passed over unmapped."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from cxbridge.core.connector import Page, Rows, mapping_of
 from cxbridge.core.imprints import imprint_of
@@ -8,7 +8,7 @@ from cxbridge.core.ledger import MODEL, Incoming, incoming
 
 # Of each record with an imprint that the store holds, by key: digest, ordinal, whether it is deleted, imprint.
 Held = Mapping[str, tuple[bytes, int, bool, bytes]]
-# Gives what the store holds of a stream; the keys may be wrong or missing.
+# Gives what the store holds of a stream; the keys may be wrong.
 Holding = Callable[[str, Iterable[str]], Held]
 
 # So many rows of a page are looked for first: where none of them is held, as in a first pull, the others are not looked for.
@@ -49,10 +49,10 @@ def _as_stored(stream: str, rows: Rows, mapping: bytes, holding: Holding) -> Seq
     """Give those of the rows that are held just as they came, None for the others."""
     # Spread over the page, since what is new may stand at either end of it.
     few = rows.raw[:: max(1, len(rows.raw) // _TRIED)]
-    if not few or not holding(stream, filter(None, map(rows.key, few))):
+    if not few or not holding(stream, _told(map(rows.key, few))):
         return [None] * len(rows.raw)
     keys = list(map(rows.key, rows.raw))
-    held = holding(stream, filter(None, keys))
+    held = holding(stream, _told(keys))
     found: list[Incoming | None] = []
     for row, key in zip(rows.raw, keys, strict=True):
         if key is None or key not in held:
@@ -75,3 +75,8 @@ def _as_stored(stream: str, rows: Rows, mapping: bytes, holding: Holding) -> Seq
             else None
         )
     return found
+
+
+def _told(keys: Iterable[object]) -> Iterator[str]:
+    # A connector's mistake must not look like one of the database's.
+    return (key for key in keys if isinstance(key, str))

@@ -164,7 +164,11 @@ def test_what_stands_beside_a_row_counts_as_a_part_of_it(again: Again, subjects:
     assert (again(vendor)[1], subjects()["1"]) == (["1"], "one")
 
 
-@pytest.mark.parametrize("key", [lambda _: None, lambda _: "2", lambda _: "nobody"], ids=["none", "wrong", "nobody's"])
+@pytest.mark.parametrize(
+    "key",
+    [lambda _: None, lambda _: "2", lambda _: "nobody", lambda raw: msgspec.json.decode(raw)["id"]],
+    ids=["none", "wrong", "nobody's", "no text"],
+)
 def test_a_key_that_is_not_known_at_a_glance_costs_a_mapping_and_no_more(
     again: Again, subjects: Subjects, key: Callable[[Any], str | None]
 ) -> None:
