@@ -149,6 +149,8 @@ from cxbridge.core.http import (
     Unrepeating,
     on_this_machine,
 )
+from cxbridge.core.imprints import code_of, mapping_of
+from cxbridge.core.pages import Page, Row, Rows
 from cxbridge.core.webhooks import Announced, Forged, Inbound, Nudge, Pressed, Webhook, event_of, same
 
 hookimpl = pluggy.HookimplMarker("cxbridge")
@@ -178,27 +180,6 @@ class Identity:
     name: str
     ref: str | None = None
     notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What one request brought, and the cursor that resumes right behind it.
-
-    `entities` belong to the page's own stream; a deleted one is an entity with `deleted_at` set, or its key in `deleted` when
-    the vendor tells no more. `beside` holds side-loaded entities by the stream they belong to. `raw` holds the vendor's bytes of
-    `entities`, in the same order, or nothing. `refused` counts records that could not be read, with a reason each.
-
-    A large page may be given in parts, each but the last with `more` and the cursor that leads back to the page: they are stored
-    in one commit, and each is done with before the next is mapped, which takes less time and memory than all at once.
-    """
-
-    entities: Sequence[AnyEntity]
-    cursor: Json
-    beside: Mapping[str, Sequence[AnyEntity]] = field(default_factory=dict)
-    deleted: Sequence[str] = ()
-    raw: Sequence[bytes] = ()
-    refused: Sequence[str] = ()
-    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,8 +341,12 @@ __all__ = [
     "Identity",
     "Page",
     "Receipt",
+    "Row",
+    "Rows",
     "Stream",
+    "code_of",
     "hookimpl",
+    "mapping_of",
     # effect classes
     "Blind",
     "Effect",

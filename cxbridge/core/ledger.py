@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from cxbridge.core.canonical import KIND_OF, KINDS, AnyEntity, Entity
+from cxbridge.core.imprints import code_of, imprint_of
 
 RunState = Literal["running", "waiting", "held", "done", "failed", "stopped", "cancelled"]
 DeliveryState = Literal["planned", "sent", "confirmed", "unknown", "retry", "dead", "held", "cancelled", "shadow"]
@@ -77,7 +78,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One entity as pulled, ready to be stored: as `Record`, with the vendor's own bytes where they came along."""
+    """One entity as pulled, ready to be stored: as `Record`, with the vendor's own bytes where they came along.
+
+    `imprint` is that of the bytes it was mapped from, see `imprints`. One that is `as_stored` was not mapped, as the store holds it
+    just as it came: `digest`, `ordinal` and `deleted` are those of the store, and there is no body.
+    """
 
     stream: str
     key: str
@@ -88,6 +93,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     deleted: bool = False
     raw: bytes | None = None
     source_key: str | None = None
+    imprint: bytes | None = None
+    as_stored: bool = False
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +232,11 @@ def new_id(prefix: str, moment: datetime) -> str:
     return f"{prefix}_{''.join(reversed(digits))}"
 
 
+# All that makes an entity's body and digest what they are, beside the entity.
+MODEL = code_of(
+    *(f"cxbridge.core.canonical.{name}" for name in ("envelope", "people", "service", "success", "voice")), __name__
+)
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(struct) for kind, struct in KINDS.items()}
 _BLANK: dict[type[Entity], dict[str, None]] = {struct: dict.fromkeys(struct.volatile) for struct in KIND_OF}
@@ -261,20 +273,35 @@ def _digest(entity: AnyEntity, body: bytes) -> bytes:
     return hashlib.blake2b(body.replace(cut, b"", 1) if cut else body, digest_size=16).digest()
 
 
-def incoming(stream: str, entity: AnyEntity, raw: bytes | None = None) -> Incoming:
-    """Make an entity ready to be stored; pure and the hot path of a pull."""
+def incoming(
+    stream: str,
+    entity: AnyEntity,
+    raw: bytes | None = None,
+    *,
+    row: bytes | msgspec.Raw | None = None,
+    mapping: bytes = b"",
+    also: bytes = b"",
+) -> Incoming:
+    """Make an entity ready to be stored; pure and the hot path of a pull.
+
+    With the `row` that it was mapped from it gets an imprint, for which `mapping` and `also` are needed as well.
+    """
     updated = entity.updated_at
     body = _encoder.encode(entity)
+    digest = _digest(entity, body)
+    ordinal = int(updated.timestamp() * 1_000_000) if updated else 0
+    deleted = entity.deleted_at is not None
     return Incoming(
         stream=stream,
         key=entity.source_id,
         kind=KIND_OF[type(entity)],
         body=body,
-        digest=_digest(entity, body),
-        ordinal=int(updated.timestamp() * 1_000_000) if updated else 0,
-        deleted=entity.deleted_at is not None,
+        digest=digest,
+        ordinal=ordinal,
+        deleted=deleted,
         raw=raw,
         source_key=entity.source_key,
+        imprint=None if row is None else imprint_of(mapping, row, digest, ordinal, deleted, also),
     )
 
 

@@ -217,7 +217,9 @@ class Lab:
             return Reading(stream, (), cursor)
         with self.client(read_only=read_only) as client:
             try:
-                for count, page in enumerate(found.pages(client, stored(cursor)), 1):
+                for count, given in enumerate(found.pages(client, stored(cursor)), 1):
+                    # What is no page is what a rule judges.
+                    page = given.mapped(stream) if hasattr(given, "mapped") else given
                     pages.append(_joined(pages.pop(), page) if pages and pages[-1].more else page)
                     if count > most:
                         raise Endless(f"{count} pages and no end")

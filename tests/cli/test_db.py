@@ -44,6 +44,7 @@ class TestUpgrade:
             ("0002", "0001", "expands", {"runs": 1}),
             ("0003", "0002", "expands", {}),
             ("0004", "0003", "expands", {}),
+            ("0005", "0004", "expands", {}),
         ]
 
     def test_it_is_done_once(self, cxbridge: Cxbridge, old: Path) -> None:

@@ -14,7 +14,7 @@ from cxbridge.core import connector as cx
 from cxbridge.plugins.zendesk import Zendesk
 from cxbridge.testing import ConnectorContract, Lab, rules, simulated
 from tests.contract import pages, test_jira, test_zendesk
-from tests.contract.wrong import WRONG, Make, Right, writes
+from tests.contract.wrong import WRONG, Make, Right, streams, writes
 from tests.contract.wrong.right import Walk
 
 # These two are told apart in tests of their own below.
@@ -59,6 +59,11 @@ def test_the_right_connector_keeps_every_rule(rule: str, right: Right, judge):
 @pytest.mark.parametrize("rule", sorted({*rules()} - {"the_plugin_brings_the_connector"} - APART))
 def test_the_right_connector_keeps_every_rule_when_its_pages_come_in_parts(rule: str, right: Right, judge):
     judge(rule, right.with_pages(in_parts))
+
+
+@pytest.mark.parametrize("rule", sorted({*rules()} - {"the_plugin_brings_the_connector"} - APART))
+def test_the_right_connector_keeps_every_rule_when_its_pages_come_as_rows(rule: str, right: Right, judge):
+    judge(rule, streams.in_rows(right))
 
 
 def in_parts(walk: Walk) -> Walk:

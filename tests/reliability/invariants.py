@@ -146,8 +146,10 @@ def checkpoint_ahead(bridge: Bridge, streams: Sequence[tuple[str, str]]) -> list
         if stream.pages is None or checkpoint is None or stream.order != "changed":
             continue
         client = bridge.clients.of(connection)
-        everything = {one.source_id: one for page in stream.pages(client, None) for one in page.entities}
-        ahead = {one.source_id for page in stream.pages(client, checkpoint.cursor) for one in page.entities}
+        everything = {one.source_id: one for page in stream.pages(client, None) for one in page.mapped(name).entities}
+        ahead = {
+            one.source_id for page in stream.pages(client, checkpoint.cursor) for one in page.mapped(name).entities
+        }
         for key, entity in everything.items():
             if key in ahead:
                 continue

@@ -149,9 +149,9 @@ def test_an_engine_that_sends_again_what_it_did_not_hear_of_is_caught(
 def test_an_engine_that_moves_its_cursor_first_is_caught(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     reading = pull._reading
 
-    def cursor_first(connection, stream, pages):
-        for page in reading(connection, stream, pages):
-            with ground.latest.bridge.store.write() as tx:
+    def cursor_first(store, connection, stream, pages):
+        for page in reading(store, connection, stream, pages):
+            with store.write() as tx:
                 held = checkpoints.get(tx, connection.name, stream.name)
                 if held is not None:
                     checkpoints.put(tx, msgspec.structs.replace(held, cursor=page.cursor))

@@ -1,7 +1,7 @@
 """vendor → records and changes: reads a stream page by page, one commit per page; writes nothing to a vendor, decides nothing."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +11,7 @@ import msgspec
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Page, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.rows import Held, Holding, holding_nothing, items_of
 from cxbridge.core.engine.soundness import Unsound, Walk, blaming, bound, page_of, size_of
 from cxbridge.core.engine.written import overruled
 from cxbridge.core.errors import CxbridgeError, PluginError
@@ -73,7 +74,7 @@ def pull(
     pages_before = checkpoint.pages if checkpoint else 0
     # The next page is asked for when this one is committed: a crash then costs one page, whatever the moment. Reading ahead would
     # hide little, since vendors allow a handful of export pages a minute.
-    for page in _reading(connection, stream, partial(stream.pages, client, cursor)):
+    for page in _reading(store, connection, stream, partial(stream.pages, client, cursor)):
         probe("pull.fetched")
         with store.write() as tx:
             now = clock.now()
@@ -203,8 +204,8 @@ class Prepared:
         return Prepared(self.items, rest.cursor, deleted, refused, rest.more)
 
 
-def prepare(stream: Stream, given: object) -> Prepared:
-    """Encode what a stream gave, if it is a page.
+def prepare(connector: str, stream: Stream, given: object, holding: Holding = holding_nothing) -> Prepared:
+    """Encode what a stream gave, if it is a page; rows that are held as they came are not even mapped.
 
     Raises:
         Unsound, ValueError: it is none, or its parts do not fit each other.
@@ -216,7 +217,9 @@ def prepare(stream: Stream, given: object) -> Prepared:
     items = [incoming(stream.name, entity, raw) for entity, raw in zip(page.entities, raws, strict=True)]
     for beside, entities in page.beside.items():
         items += [incoming(beside, entity) for entity in entities]
-    return Prepared(items, page.cursor, page.deleted, page.refused, page.more)
+    refused = list(page.refused)
+    items += items_of(connector, stream.name, page, holding, refused)
+    return Prepared(items, page.cursor, page.deleted, refused, page.more)
 
 
 def whole(parts: Iterator[Prepared]) -> Prepared | None:
@@ -239,15 +242,24 @@ def whole(parts: Iterator[Prepared]) -> Prepared | None:
     return page
 
 
-def _reading(connection: Connection, stream: Stream, pages: Callable[[], Iterator[Page]]) -> Iterator[Prepared]:
+def _reading(
+    store: Store, connection: Connection, stream: Stream, pages: Callable[[], Iterator[Page]]
+) -> Iterator[Prepared]:
     """Go through a stream's pages; whatever the connector's code raises by mistake is named as the plugin's."""
+
+    def holding(stream: str, keys: Iterable[str]) -> Held:
+        # As it is before the page is stored: what comes in between, as by a webhook, is of the same version or a newer one.
+        with store.read() as tx:
+            return records.imprints(tx, connection.name, stream, keys)
+
+    preparing = partial(prepare, connection.connector.name, stream, holding=holding)
     prepared: Iterator[Prepared] | None = None
     walk = Walk(connection.name, stream.name)
     while True:
         try:
             with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
                 # Prepared in passing, so that the page itself is gone while the next one is fetched.
-                prepared = prepared or map(partial(prepare, stream), pages())
+                prepared = prepared or map(preparing, pages())
                 page = whole(prepared)
             if page is not None:
                 walk.passes(page.cursor, page.items, page.deleted, page.refused)

@@ -142,7 +142,7 @@ def _fetch(
     try:
         with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
             found = stream.one(client, key) if stream.one is not None else None
-            return None if found is None else prepare(stream, found)
+            return None if found is None else prepare(connection.connector.name, stream, found)
     except NotFound:
         return None
     except (VendorError, PluginError) as error:

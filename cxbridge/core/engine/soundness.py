@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from cxbridge.core.connector import Identity, Page, Receipt
+from cxbridge.core.connector import Identity, Page, Receipt, Rows
 from cxbridge.core.errors import PluginError, WireFormat
 from cxbridge.core.ledger import Incoming
 
@@ -67,6 +67,11 @@ def page_of(given: object) -> Page:
     for beside, entities in given.beside.items():
         _listed(entities, f"beside {beside!r}")
         count += len(entities)
+    for name, rows in given.rows.items():
+        if not isinstance(rows, Rows):
+            raise Unsound(f"the page's rows of {name!r} must be Rows")
+        _listed(rows.raw, f"rows of {name!r}")
+        count += len(rows.raw)
     bound(count, 0)
     return given
 

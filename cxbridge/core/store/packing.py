@@ -236,7 +236,7 @@ class Batch:
             dictionary = self._dictionary(stream, what) if self._packed else None
             slices += [_Slice(part, dictionary, packed=self._packed) for part in _cut(like)]
         self._slices += slices
-        return chain.from_iterable(one.take() for one in slices)
+        return chain.from_iterable(one.take(self._help) for one in slices)
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
@@ -252,6 +252,12 @@ class Batch:
         finally:
             over.set()
             thread.join()
+
+    def _help(self) -> None:
+        """Pack what the thread ahead would come to last, rather than wait for what it is at."""
+        for one in reversed(self._slices):
+            if one.begin():
+                return
 
     def _work(self, over: threading.Event) -> None:
         for one in self._slices:
@@ -287,24 +293,27 @@ class _Slice:
     def __len__(self) -> int:
         return len(self._values)
 
-    def begin(self) -> None:
-        """Pack them, unless somebody does or did."""
-        if self._claim.acquire(blocking=False):
-            try:
-                self._found = _pack_all(self._values, self._dictionary, packed=self._packed)
-            except Exception as error:  # noqa: BLE001  # raised where they are asked for
-                self._found = error
-            self._values = []
-            self._done.set()
+    def begin(self) -> bool:
+        """Pack them, unless somebody does or did; tells whether it was done here."""
+        if not self._claim.acquire(blocking=False):
+            return False
+        try:
+            self._found = _pack_all(self._values, self._dictionary, packed=self._packed)
+        except Exception as error:  # noqa: BLE001  # raised where they are asked for
+            self._found = error
+        self._values = []
+        self._done.set()
+        return True
 
-    def take(self) -> list[bytes]:
-        """Give them packed, once.
+    def take(self, meanwhile: Callable[[], None]) -> list[bytes]:
+        """Give them packed, once; `meanwhile` is done before another thread is waited for.
 
         Raises:
             ZstdError: as the library did.
         """
-        self.begin()
-        self._done.wait()
+        if not self.begin() and not self._done.is_set():
+            meanwhile()
+            self._done.wait()
         found, self._found = self._found, []
         if isinstance(found, Exception):
             raise found
@@ -372,8 +381,9 @@ def shared(samples: Sequence[bytes], breathe: Callable[[], object] = lambda: Non
     for sample in samples:
         counts.update(set(_WORDS.findall(sample)))
         breathe()
+    common = {word for word, count in counts.items() if count >= SHARED}
     found = []
     for sample in samples:
-        found.append(b"".join(word for word in _WORDS.findall(sample) if counts[word] >= SHARED))
+        found.append(b"".join([word for word in _WORDS.findall(sample) if word in common]))
         breathe()
     return found

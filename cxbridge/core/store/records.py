@@ -1,23 +1,21 @@
 """Storing what was pulled, and reading it back; whether anything follows from a change is not decided here."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from cxbridge.core.ledger import ChangeOp, Incoming, Record, Ref
-from cxbridge.core.store import packing, schema
+from cxbridge.core.imprints import HEAD
+from cxbridge.core.ledger import Incoming, Record, Ref
+from cxbridge.core.store import filling, packing, schema
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.prepared import Among, Dialect, Prepared, execute_many, fetch
-from cxbridge.core.store.statements import chunks, fill, take_numbers
+from cxbridge.core.store.prepared import Among, Prepared, fetch
+from cxbridge.core.store.statements import chunks, many, spelled, take_numbers
 from cxbridge.core.store.tx import Tx
-
-T = TypeVar("T")
 
 _records = schema.records.c
 _at_place = (_records.connection == sa.bindparam("connection"), _records.stream == sa.bindparam("stream"))
@@ -41,30 +39,11 @@ _by_key = Prepared(_whole.where(*_at_place, _records.key == sa.bindparam("key"))
 
 # Written out, and given values as they lie in the tables: SQLAlchemy's own way costs more than the database does.
 # What `apply` compares with; bodies stay where they are. The keys go into the brackets.
-_known = """SELECT "key", "id", "digest", "ordinal", "deleted" FROM "records"
+_known = """SELECT "key", "id", "digest", "ordinal", "deleted", "imprint" FROM "records"
 WHERE "connection" = ? AND "stream" = ? AND "key" IN ({})"""
-_log_replaced = """INSERT INTO "changes" ("seq", "record", "op", "at", "before")
-SELECT ?, "id", ?, ?, "body" FROM "records" WHERE "id" = ?"""
-_update = """UPDATE "records" SET "kind" = ?, "source_key" = ?, "digest" = ?, "ordinal" = ?, "deleted" = ?, "seen_at" = ?,
-"body" = ? WHERE "id" = ?"""
-_touch = """UPDATE "records" SET "ordinal" = ?, "seen_at" = ?, "body" = ? WHERE "id" = ?"""
 _bury = """UPDATE "records" SET "deleted" = ?, "seen_at" = ? WHERE "id" = ?"""
-_put_raw = """INSERT INTO "payloads" ("record", "raw") VALUES (?, ?)
-ON CONFLICT ("record") DO UPDATE SET "raw" = excluded."raw"
-"""
-_new_record = (
-    "id",
-    "connection",
-    "stream",
-    "key",
-    "kind",
-    "source_key",
-    "digest",
-    "ordinal",
-    "deleted",
-    "seen_at",
-    "body",
-)
+# Of a record that is known: id, digest, ordinal, whether it is deleted, imprint.
+_Known = tuple[int, bytes, int, bool, bytes | None]
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,20 +62,6 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     refreshed: Sequence[Incoming] = ()
 
 
-@dataclass(slots=True)
-class _Page:
-    """What a page comes to, by statement: records with what is to be stored of them, or with what happened to them."""
-
-    inserts: list[tuple[int, Incoming]] = field(default_factory=list)
-    updates: list[tuple[int, Incoming]] = field(default_factory=list)
-    touches: list[tuple[int, Incoming]] = field(default_factory=list)
-    created: list[int] = field(default_factory=list)
-    replaced: list[tuple[int, ChangeOp]] = field(default_factory=list)
-    # Payloads of those that had none, and of those that may have one.
-    new_raws: list[tuple[int, Incoming]] = field(default_factory=list)
-    raws: list[tuple[int, Incoming]] = field(default_factory=list)
-
-
 def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> Applied:
     """Store a page and log what changed.
 
@@ -104,15 +69,18 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
     where it is newer, its body, ordinal and payload replace the stored ones. Anything else is stored and logged as one
     change with the body it replaced; coming back from deletion is `updated`. What is first heard of as deleted, and
     what changes while deleted, is stored without a change. Of several versions in one page the newest counts, of
-    equally new ones the last.
+    equally new ones the last. What is `as_stored` is counted and no more.
     """
     newest = _newest(items)
+    stale = len(items) - len(newest)
+    there = len(newest)
+    newest = {place: item for place, item in newest.items() if not item.as_stored}
+    unchanged = there - len(newest)
     known = _known_of(tx, connection, newest)
-    page = _Page()
+    page = filling.Page()
     micros = to_micros(at)
     record = take_numbers(tx, "record", len(newest) - len(known))
-    stale = len(items) - len(newest)
-    unchanged = deleted = 0
+    deleted = 0
     refreshed: list[Incoming] = []
     for place, item in newest.items():
         old = known.get(place)
@@ -126,13 +94,16 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
                 page.created.append(record)
             record += 1
             continue
-        ident, digest, ordinal, was_deleted = old
+        ident, digest, ordinal, was_deleted, imprint = old
         if item.ordinal < ordinal:
             stale += 1
             continue
         if item.digest == digest and item.deleted == was_deleted:
             unchanged += 1
             if item.ordinal == ordinal:
+                if item.imprint is not None and (imprint is None or imprint[:HEAD] != item.imprint[:HEAD]):
+                    # Under the same mapping it stays: of bytes that differ in nothing each time, each would be written down.
+                    page.imprints.append((item.imprint, ident))
                 continue
             page.touches.append((ident, item))
             refreshed.append(item)
@@ -153,7 +124,7 @@ def apply(tx: Tx, connection: str, items: Sequence[Incoming], at: datetime) -> A
         unchanged=unchanged,
         deleted=deleted,
         stale=stale,
-        last_seq=_write(tx, page, micros, packer, connection),
+        last_seq=filling.write(tx, page, micros, packer, connection),
         refreshed=tuple(refreshed),
     )
 
@@ -164,7 +135,7 @@ def log_again(tx: Tx, connection: str, places: Iterable[tuple[str, str]], at: da
     again = sorted(known.values())
     if again:
         first = take_numbers(tx, "change", len(again))
-        _log(tx, [(record, "updated") for record, *_ in again], first, to_micros(at))
+        filling.log(tx, [(record, "updated") for record, *_ in again], first, to_micros(at))
     return len(again)
 
 
@@ -187,91 +158,30 @@ def _learn(packer: packing.Packer, items: Iterable[Incoming]) -> None:
         packer.learn(stream, "raw", (item.raw for item in some if item.raw is not None))
 
 
-def _known_of(
-    tx: Tx, connection: str, places: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[int, bytes, int, bool]]:
+def imprints(tx: Tx, connection: str, stream: str, keys: Iterable[str]) -> dict[str, tuple[bytes, int, bool, bytes]]:
+    """Give digest, ordinal, whether it is deleted, and imprint of those of a stream's records that have an imprint."""
+    return {
+        key: (digest, ordinal, deleted, imprint)
+        for key, _, digest, ordinal, deleted, imprint in _rows_of(tx, connection, stream, list(keys))
+        if imprint is not None
+    }
+
+
+def _known_of(tx: Tx, connection: str, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], _Known]:
     wanted: dict[str, list[str]] = {}
     for stream, key in places:
         wanted.setdefault(stream, []).append(key)
-    known = {}
-    for stream, keys in wanted.items():
-        for some in chunks(keys):
-            statement = _spelled(tx.dialect, _known.format(", ".join("?" * len(some))))
-            for key, record, digest, ordinal, deleted in fetch(tx.connection, statement, (connection, stream, *some)):
-                known[stream, key] = (record, digest, ordinal, deleted)
-    return known
+    return {
+        (stream, key): (record, digest, ordinal, deleted, imprint)
+        for stream, keys in wanted.items()
+        for key, record, digest, ordinal, deleted, imprint in _rows_of(tx, connection, stream, keys)
+    }
 
 
-def _write(tx: Tx, page: _Page, at: int, packer: packing.Packer, connection: str) -> int:
-    first = take_numbers(tx, "change", len(page.replaced) + len(page.created))
-    batch = packer.batch()
-    # In the order in which they are stored below.
-    updates, touches, inserts = (
-        batch.add("body", ((item.stream, item.body) for _, item in rows))
-        for rows in (page.updates, page.touches, page.inserts)
-    )
-    new_raws, raws = (
-        batch.add("raw", ((item.stream, item.raw or b"") for _, item in rows)) for rows in (page.new_raws, page.raws)
-    )
-    with batch.ahead():
-        # The order matters: the log copies stored bodies before they are replaced, and points at records that exist.
-        _log(tx, page.replaced, first, at)
-        first += len(page.replaced)
-        for some in _sliced(page.updates, updates):
-            changed = [
-                (item.kind, item.source_key, item.digest, item.ordinal, item.deleted, at, body, record)
-                for (record, item), body in some
-            ]
-            _many(tx, _update, changed)
-        for some in _sliced(page.touches, touches):
-            _many(tx, _touch, [(item.ordinal, at, body, record) for (record, item), body in some])
-        for some in _sliced(page.inserts, inserts):
-            new = [
-                (
-                    record,
-                    connection,
-                    item.stream,
-                    item.key,
-                    item.kind,
-                    item.source_key,
-                    item.digest,
-                    item.ordinal,
-                    item.deleted,
-                    at,
-                    body,
-                )
-                for (record, item), body in some
-            ]
-            fill(tx, schema.records, _new_record, new)
-        created = [(seq, record, "created", at) for seq, record in enumerate(page.created, first)]
-        fill(tx, schema.changes, ("seq", "record", "op", "at"), created)
-        for some in _sliced(page.new_raws, new_raws):
-            kept = [(record, raw) for (record, _), raw in some]
-            fill(tx, schema.payloads, ("record", "raw"), kept)
-        for some in _sliced(page.raws, raws):
-            _many(tx, _put_raw, [(record, raw) for (record, _), raw in some])
-    return first + len(created) - 1
-
-
-def _log(tx: Tx, replaced: Sequence[tuple[int, ChangeOp]], first: int, at: int) -> None:
-    rows = [(seq, op, at, record) for seq, (record, op) in enumerate(replaced, first)]
-    if rows:
-        _many(tx, _log_replaced, rows)
-
-
-def _sliced(rows: Sequence[T], packed: Iterator[bytes]) -> Iterator[list[tuple[T, bytes]]]:
-    """Put what was packed beside its rows, slice by slice; a value too few must not leave a row out in silence."""
-    for start in range(0, len(rows), packing.SLICE):
-        some = rows[start : start + packing.SLICE]
-        yield list(zip(some, islice(packed, len(some)), strict=True))
-
-
-def _many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    execute_many(tx.connection, _spelled(tx.dialect, statement), rows)
-
-
-def _spelled(dialect: Dialect, statement: str) -> str:
-    return statement if dialect == "sqlite" else statement.replace("?", "%s")
+def _rows_of(tx: Tx, connection: str, stream: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    for some in chunks(keys):
+        statement = spelled(tx.dialect, _known.format(", ".join("?" * len(some))))
+        yield from fetch(tx.connection, statement, (connection, stream, *some))
 
 
 def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at: datetime) -> int:
@@ -284,8 +194,8 @@ def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at
         living += tx.connection.scalars(_living_ids, {"connection": connection, "stream": stream, "keys": some})
     if living:
         micros, first = to_micros(at), take_numbers(tx, "change", len(living))
-        _log(tx, [(record, "deleted") for record in living], first, micros)
-        _many(tx, _bury, [(True, micros, record) for record in living])
+        filling.log(tx, [(record, "deleted") for record in living], first, micros)
+        many(tx, _bury, [(True, micros, record) for record in living])
     return len(living)
 
 

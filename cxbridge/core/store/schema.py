@@ -12,7 +12,7 @@ from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES
 from cxbridge.core.store.columns import Blob, Json, Moment, Name, Number, RefText, Serial, Words
 
 # The newest revision in `migrations/versions`; revisions are numbered, so that "newer than this program" can be told.
-REVISION = "0004"
+REVISION = "0005"
 # A name in the table `meta`: the oldest program that may work on the tables, see `migrate`.
 OLDEST = "the oldest program"
 
@@ -70,6 +70,8 @@ records = sa.Table(
     sa.Column("deleted", sa.Boolean, nullable=False),
     sa.Column("seen_at", Moment, nullable=False),
     sa.Column("body", Blob, nullable=False),
+    # By which the vendor's bytes are known again, see `cxbridge.core.imprints`; none where nobody made one.
+    sa.Column("imprint", Blob),
     sa.UniqueConstraint("connection", "stream", "key"),
 )
 # Scans go kind by kind in ref order, and counts group by (connection, stream): this index serves both. It

@@ -87,7 +87,17 @@ def fill(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple
         blocks = [tuple(chain.from_iterable(rows[start : start + _BLOCK])) for start in range(0, whole, _BLOCK)]
         execute_many(tx.connection, _filling(tx.dialect, table, columns, _BLOCK), blocks)
     if whole < len(rows):
-        execute_many(tx.connection, _filling(tx.dialect, table, columns, 1), list(rows[whole:]))
+        execute_many(tx.connection, _filling(tx.dialect, table, columns, 1), rows[whole:])
+
+
+def many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """Execute a statement that is written out for each of the rows, whose values are as they lie in the table."""
+    execute_many(tx.connection, spelled(tx.dialect, statement), rows)
+
+
+def spelled(dialect: Dialect, statement: str) -> str:
+    """Give a statement that is written out with `?` for its values as the driver takes it."""
+    return statement if dialect == "sqlite" else statement.replace("?", "%s")
 
 
 @lru_cache(maxsize=64)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Literal
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.zendesk import wire
+from cxbridge.plugins.zendesk import values, wire
 from cxbridge.plugins.zendesk.values import (
     AUTOMATIC,
     EPOCH,
@@ -44,6 +45,21 @@ class Shape:
         return {id_: alias for alias, id_ in self.fields.items()}
 
 
+# All that makes these entities what they are, beside the records and the settings.
+_CODE = cx.code_of(__name__, wire.__name__, values.__name__)
+OF_PEOPLE = cx.mapping_of(_CODE)
+
+
+def of_shape(shape: Shape) -> bytes:
+    """Stand for the mapping of what is mapped by the account's own words, its statuses' labels aside."""
+    return cx.mapping_of(_CODE, shape.site, dict(shape.fields), shape.tier_field)
+
+
+def of_tickets(shape: Shape) -> bytes:
+    """Stand for the mapping of tickets."""
+    return cx.mapping_of(of_shape(shape), {str(id_): label for id_, label in shape.labels.items()})
+
+
 class _Names(dict[int, str]):
     """Names by id; one that is not there yet is the id written out."""
 
@@ -64,11 +80,16 @@ class TicketMapping:
         self._labels = shape.labels
 
     def __call__(self, row: wire.Ticket, metrics: wire.MetricSet | None = None) -> cx.Ticket:
-        """Map one ticket; `metrics` are its own where they did not come inside it."""
+        """Map one ticket; `metrics` are its own where they did not come inside it.
+
+        Refs are written here and not by `ref`: tickets are what there is most of, and a dozen calls for each are felt.
+        """
         id_ = str(row.id)
         status = row.status
         category, waiting_on = STATUS.get(status, UNKNOWN)
-        updated = utc(row.updated_at)
+        updated = row.updated_at
+        if updated is not None and updated.tzinfo is not UTC:
+            updated = utc(updated)
         deleted_at = None
         if status == "deleted":
             # `updated_at` moves with ticket events only; the export's own stamp also moves when a ticket goes.
@@ -76,6 +97,11 @@ class TicketMapping:
         custom_status = row.custom_status_id
         facts = row.metric_set or metrics or _NO_METRICS
         rating = row.satisfaction_rating
+        requester, submitter, assignee = row.requester_id, row.submitter_id, row.assignee_id
+        team, account, brand, problem = row.group_id, row.organization_id, row.brand_id, row.problem_id
+        # Accounts without the newer e-mail features know collaborators only, and those are copied in.
+        followers, ccs = row.follower_ids, row.collaborator_ids if row.email_cc_ids is None else row.email_cc_ids
+        type_, priority = row.type, row.priority
         return cx.Ticket(
             source_id=id_,
             source_key=id_,
@@ -88,27 +114,24 @@ class TicketMapping:
             custom=self._custom(row.custom_fields),
             subject=row.subject or "",
             body_text=row.description or "",
-            type=TYPE.get(row.type or "", "other"),
-            type_native=row.type,
+            type=TYPE.get(type_, "other") if type_ else "other",
+            type_native=type_,
             status_category=category,
             waiting_on=waiting_on,
             status_native=self._labels.get(custom_status, status) if custom_status is not None else status,
             status_native_id=None if custom_status is None else str(custom_status),
-            priority=PRIORITY.get(row.priority or "", "none"),
-            priority_native=row.priority,
+            priority=PRIORITY.get(priority, "none") if priority else "none",
+            priority_native=priority,
             channel=channel_of(row.via),
-            requester=ref("users", row.requester_id),
-            submitter=ref("users", row.submitter_id),
-            assignee=ref("users", row.assignee_id),
-            team=ref("groups", row.group_id),
-            followers=[f"users/{one}" for one in row.follower_ids or ()],
-            # Accounts without the newer e-mail features know collaborators only, and those are copied in.
-            ccs=[
-                f"users/{one}" for one in (row.collaborator_ids if row.email_cc_ids is None else row.email_cc_ids) or ()
-            ],
-            account=ref("organizations", row.organization_id),
-            brand=ref("brands", row.brand_id),
-            problem=ref("tickets", row.problem_id),
+            requester=None if requester is None else f"users/{requester}",
+            submitter=None if submitter is None else f"users/{submitter}",
+            assignee=None if assignee is None else f"users/{assignee}",
+            team=None if team is None else f"groups/{team}",
+            followers=[f"users/{one}" for one in followers] if followers else [],
+            ccs=[f"users/{one}" for one in ccs] if ccs else [],
+            account=None if account is None else f"organizations/{account}",
+            brand=None if brand is None else f"brands/{brand}",
+            problem=None if problem is None else f"tickets/{problem}",
             external_id=row.external_id or None,
             # Zendesk keeps them as a set; in one order, so that an order that means nothing is no change.
             tags=sorted(row.tags) if row.tags else [],
@@ -119,17 +142,13 @@ class TicketMapping:
             closed_at=utc(facts.status_updated_at) if category == "closed" else None,
             reopen_count=facts.reopens,
             reply_count=facts.replies,
-            satisfaction=None if rating is None else ref("satisfaction_ratings", rating.id),
+            satisfaction=None if rating is None or rating.id is None else f"satisfaction_ratings/{rating.id}",
         )
 
     def _custom(self, values: list[wire.CustomField] | None) -> dict[str, Any]:
-        custom = self._blank.copy()
         names = self._names
-        for one in values or ():
-            value = one.value
-            if value is not None:
-                custom[names[one.id]] = value
-        return custom
+        filled = {names[one.id]: value for one in values or () if (value := one.value) is not None}
+        return self._blank | filled if self._blank else filled
 
 
 def to_person(row: wire.User) -> cx.Contact | cx.Agent:

@@ -4,9 +4,10 @@ Exports: developer.zendesk.com/documentation/ticketing/managing-tickets/using-th
 need an administrator, hold the last minute back and may repeat rows at the edge of a page.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from cxbridge.core import connector as cx
@@ -17,8 +18,6 @@ from cxbridge.plugins.zendesk.single import Single
 
 # Sent again with every cursor: Zendesk forgets it between pages.
 INCLUDE = "users,groups,organizations,metric_sets"
-# So many tickets are mapped at once.
-PART = 50
 # Ratings may be counted by the time they were offered (unverified), so each pull looks back over a day.
 RATING_OVERLAP = 86_400
 # How the event export and the audits call what changes an earlier comment (names unverified).
@@ -104,56 +103,37 @@ class Reading:
 
     def tickets(self, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
         """Read tickets as they changed, deletions among them, with the people, companies and teams around them."""
-        make, labelled = mapping.TicketMapping(self.shape), False
+        shape, make, labelled = self.shape, mapping.TicketMapping(self.shape), False
         asked = {"include": INCLUDE, "per_page": self.per_page}
         for body in walks.by_cursor(client, TICKETS, envelopes.TicketExport, _after(cursor), self._first(), asked):
-            before, cursor = cursor, {"after": body.after_cursor} if body.after_cursor else cursor
+            cursor = {"after": body.after_cursor} if body.after_cursor else cursor
+            if not labelled and any(map(wire.STATUS_ID.search, body.tickets)):
+                shape, labelled = replace(self.shape, labels=walks.status_labels(client)), True
+                make = mapping.TicketMapping(shape)
             refused: list[str] = []
-            rows = wire.read("ticket", wire.Ticket, body.tickets, refused)
-            metrics = wire.read("metric set", wire.MetricSet, body.metric_sets, refused)
+            metrics = list(wire.read("metric set", wire.MetricSet, body.metric_sets, refused))
             counts = {one.ticket_id: one for one, _ in metrics}
-            # One ticket after the other, so that what was decoded is gone at once, and a part of the page at a time, so that
-            # entities are encoded and gone while they are in the processor's cache: together that is a fifth of a pull.
-            entities: list[cx.AnyEntity] = []
-            raws: list[bytes] = []
-            for row, raw in rows:
-                if not labelled and row.custom_status_id is not None:
-                    shape = replace(self.shape, labels=walks.status_labels(client))
-                    make, labelled = mapping.TicketMapping(shape), True
-                entities.append(make(row, counts.get(row.id)))
-                raws.append(bytes(raw))
-                if len(entities) == PART:
-                    yield cx.Page(entities, cursor=before, raw=raws, more=True)
-                    entities, raws = [], []
-            people = [mapping.to_person(row) for row, _ in wire.read("user", wire.User, body.users, refused)]
-            companies = wire.read("organization", wire.Organization, body.organizations, refused)
-            teams = wire.read("group", wire.Group, body.groups, refused)
-            beside: dict[str, Sequence[cx.AnyEntity]] = {
-                "users": people,
-                "organizations": [mapping.to_account(row, self.shape) for row, _ in companies],
-                "groups": [mapping.to_team(row, self.shape) for row, _ in teams],
+            rows = {
+                "tickets": wire.rows(
+                    "ticket",
+                    wire.Ticket,
+                    body.tickets,
+                    partial(_with_counts, make, counts),
+                    mapping.of_tickets(shape),
+                    {str(one.ticket_id): bytes(raw) for one, raw in metrics},
+                ),
+                "users": self._people(body.users),
+                "organizations": self._companies(body.organizations),
+                "groups": self._teams(body.groups),
             }
-            yield cx.Page(
-                entities,
-                cursor=cursor,
-                beside={stream: found for stream, found in beside.items() if found},
-                raw=raws,
-                refused=refused,
-            )
+            yield cx.Page([], cursor, refused=refused, rows={stream: one for stream, one in rows.items() if one.raw})
 
     def users(self, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
         """Read people as they changed: contacts and agents, by role."""
         asked = {"per_page": self.per_page}
         for body in walks.by_cursor(client, USERS, envelopes.UserExport, _after(cursor), self._first(), asked):
             cursor = {"after": body.after_cursor} if body.after_cursor else cursor
-            refused: list[str] = []
-            rows = list(wire.read("user", wire.User, body.users, refused))
-            yield cx.Page(
-                [mapping.to_person(row) for row, _ in rows],
-                cursor=cursor,
-                raw=[bytes(raw) for _, raw in rows],
-                refused=refused,
-            )
+            yield cx.Page([], cursor, rows={"users": self._people(body.users)})
 
     def organizations(self, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
         """Read companies as they changed.
@@ -173,7 +153,7 @@ class Reading:
             ):
                 stalled = walks.stands_still(body, start)
                 cursor = {"behind": start} if stalled else {"start_time": walks.next_start(body, start)}
-                yield self._account_page(body.organizations, cursor)
+                yield cx.Page([], cursor, rows={"organizations": self._companies(body.organizations)})
             if not stalled:
                 return
 
@@ -232,14 +212,7 @@ class Reading:
     def groups(self, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
         """Read all teams, every time."""
         for body, after in walks.by_list(client, GROUPS, envelopes.GroupList, _after(cursor), {}):
-            refused: list[str] = []
-            rows = list(wire.read("group", wire.Group, body.groups, refused))
-            yield cx.Page(
-                [mapping.to_team(row, self.shape) for row, _ in rows],
-                cursor={"after": after} if after else None,
-                raw=[bytes(raw) for _, raw in rows],
-                refused=refused,
-            )
+            yield cx.Page([], {"after": after} if after else None, rows={"groups": self._teams(body.groups)})
 
     def articles(self, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
         """Read knowledge as it changed; the export tells no deletions.
@@ -281,17 +254,18 @@ class Reading:
             client, "/api/v2/organizations.json", envelopes.OrganizationList, cursor.get("after"), {}
         ):
             place = {"behind": behind, "after": after} if after else {"start_time": behind + 1}
-            yield self._account_page(body.organizations, place)
+            yield cx.Page([], place, rows={"organizations": self._companies(body.organizations)})
 
-    def _account_page(self, raws: wire.Raws, cursor: cx.Json) -> cx.Page:
-        refused: list[str] = []
-        rows = list(wire.read("organization", wire.Organization, raws, refused))
-        return cx.Page(
-            [mapping.to_account(row, self.shape) for row, _ in rows],
-            cursor=cursor,
-            raw=[bytes(raw) for _, raw in rows],
-            refused=refused,
-        )
+    def _people(self, raws: wire.Raws) -> cx.Rows:
+        return wire.rows("user", wire.User, raws, mapping.to_person, mapping.OF_PEOPLE)
+
+    def _companies(self, raws: wire.Raws) -> cx.Rows:
+        to = partial(mapping.to_account, shape=self.shape)
+        return wire.rows("organization", wire.Organization, raws, to, mapping.of_shape(self.shape))
+
+    def _teams(self, raws: wire.Raws) -> cx.Rows:
+        to = partial(mapping.to_team, shape=self.shape)
+        return wire.rows("group", wire.Group, raws, to, mapping.of_shape(self.shape))
 
     def _read_again(
         self, client: cx.Client, ticket: int, ids: set[int], refused: list[str]
@@ -304,6 +278,12 @@ class Reading:
     def _first(self) -> int:
         start = self.start
         return 0 if start is None else int(datetime(start.year, start.month, start.day, tzinfo=UTC).timestamp())
+
+
+def _with_counts(
+    make: mapping.TicketMapping, counts: Mapping[int | None, wire.MetricSet], row: wire.Ticket
+) -> cx.Ticket:
+    return make(row, counts.get(row.id))
 
 
 def _after(cursor: cx.Json) -> str | None:

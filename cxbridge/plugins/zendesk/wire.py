@@ -6,11 +6,14 @@ satisfaction_ratings beside it), .../ticketing/users/users, .../ticketing/organi
 what must be there is what the mapping cannot do without.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+
+from cxbridge.core import connector as cx
 
 # A time that names no offset could be anybody's; such a record is refused rather than guessed at.
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -272,6 +275,13 @@ class _Named(msgspec.Struct):
     id: Any = None
 
 
+_decode_named = msgspec.json.Decoder(_Named).decode
+# Whether a ticket has a status of the account's own; in a text of somebody's the quote would be escaped.
+STATUS_ID = re.compile(rb'"custom_status_id"\s*:\s*[0-9]')
+# Most records begin with their address and their id, or the other way about.
+_KEY = re.compile(rb'\s*\{\s*(?:"url"\s*:\s*"[^"\\]*"\s*,\s*)?"id"\s*:\s*([1-9][0-9]*)\s*[,}]')
+
+
 def read(kind: str, type_: type[T], raws: Iterable[Any], refused: list[str]) -> Iterator[tuple[T, Any]]:
     """Decode records one by one, with their bytes; what does not fit is told in `refused` and left out.
 
@@ -288,10 +298,43 @@ def read(kind: str, type_: type[T], raws: Iterable[Any], refused: list[str]) -> 
             yield row, raw
 
 
+def rows(
+    kind: str,
+    type_: type[T],
+    raws: Raws,
+    to: Callable[[T], cx.AnyEntity],
+    mapping: bytes,
+    also: Mapping[str, bytes] | None = None,
+) -> cx.Rows:
+    """Give records that are decoded and mapped one by one, those that have to be; `to` maps one."""
+    decode = msgspec.json.Decoder(type_).decode
+
+    def make(raw: cx.Row) -> cx.AnyEntity | str:
+        try:
+            row = decode(raw)
+        except msgspec.DecodeError as problem:
+            return refusal(kind, raw, problem)
+        return to(row)
+
+    return cx.Rows(raws, make, mapping, key_of, also or {})
+
+
+def key_of(raw: Any) -> str | None:
+    """Tell a record's key without decoding the whole of it, where that is possible."""
+    found = _KEY.match(raw)
+    if found is not None:
+        return found[1].decode()
+    try:
+        id_ = _decode_named(raw).id
+    except msgspec.DecodeError:
+        return None
+    return str(id_) if isinstance(id_, int) else None
+
+
 def refusal(kind: str, raw: Any, problem: Exception) -> str:
     """Say which record does not fit and where, never with what in it."""
     try:
-        id_ = msgspec.json.decode(raw, type=_Named).id
+        id_ = _decode_named(raw).id
     except msgspec.DecodeError:
         id_ = None
     who = f"{kind} {id_}" if isinstance(id_, int) else f"a {kind} without a usable id"

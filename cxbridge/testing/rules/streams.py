@@ -4,18 +4,21 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, get_args
 
 import msgspec
 
 from cxbridge.core.canonical import KIND_OF
-from cxbridge.core.connector import AnyEntity, Entity, Page, Stream
+from cxbridge.core.connector import AnyEntity, Entity, Page, Rows, Stream
 from cxbridge.core.ledger import decode_entity, digest_of, encode_entity
 from cxbridge.testing.findings import Finding, Ruled, each, rule
 from cxbridge.testing.lab import Lab
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _KINDS = get_args(AnyEntity)
+# So many pages are looked at row by row.
+_LOOKED_AT = 5
 
 
 class StreamRules(Ruled):
@@ -75,6 +78,27 @@ class StreamRules(Ruled):
         def inspect(stream: Stream) -> Iterator[Finding]:
             for page in lab.whole(stream.name).pages:
                 yield from _shape(stream, page, kinds)
+
+        yield from each(lab.streams(), inspect)
+
+    @rule
+    def test_rows_say_all_that_they_are_mapped_by(self, lab: Lab) -> Iterator[Finding]:
+        """A row is mapped to the same each time, under one mapping in each reading, and its key at a glance is its entity's."""
+
+        def inspect(stream: Stream) -> Iterator[Finding]:
+            if stream.pages is None:
+                return
+            mappings: dict[str, bytes] = {}
+            for _ in range(2):
+                with lab.client() as client:
+                    for page in islice(stream.pages(client, None), _LOOKED_AT):
+                        for name, rows in page.rows.items():
+                            yield from _judged(name, rows)
+                            if mappings.setdefault(name, rows.mapping) != rows.mapping:
+                                remedy = "make it of code, settings and names that were looked up, and of nothing else"
+                                yield Finding(
+                                    name, "has another mapping each time: no row would be known again", remedy
+                                )
 
         yield from each(lab.streams(), inspect)
 
@@ -196,6 +220,19 @@ def _shape(stream: Stream, page: Any, kinds: dict[str, tuple[type[Entity], ...]]
     deleted: list[Any] = list(page.deleted)
     if any(not isinstance(key, str) or not key for key in deleted):
         yield Finding(stream.name, "gave deleted keys that are no keys", "give the source_id of what was deleted")
+
+
+def _judged(name: str, rows: Rows) -> Iterator[Finding]:
+    for row in rows.raw:
+        made, again = rows.make(row), rows.make(row)
+        if made != again:
+            yield Finding(
+                name, "maps a row to something else each time", "map it by nothing but the row, mapping and also"
+            )
+        told = rows.key(row)
+        if not isinstance(made, str) and told not in (None, made.source_id):
+            remedy = "tell the source_id that make gives it, or None"
+            yield Finding(name, f"tells the key {told} of a row that is {made.source_id}", remedy)
 
 
 def _changed(entity: AnyEntity, back: AnyEntity) -> Iterator[tuple[str, str, str]]:

@@ -118,10 +118,10 @@ class TroubleRules(Ruled):
             error: Exception | None = None
             with lab.client() as client:
                 pages = stream.pages(client, None)
-                got.append(next(pages))
+                got.append(next(pages).mapped(stream.name))
                 try:
                     with lab.line.broken(line.answers(500)):
-                        got += pages
+                        got += (page.mapped(stream.name) for page in pages)
                 except Exception as raised:  # noqa: BLE001  # whatever it is, it is judged below
                     error = raised
             reading = Reading(stream.name, tuple(got), error=error)

@@ -1,8 +1,12 @@
 """Connectors whose streams, pages and entities are wrong."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
 
 from cxbridge.core import connector as cx
 from cxbridge.testing import Lab
@@ -51,6 +55,52 @@ def has_less_raw_than_entities(right: Right) -> Lab:
         return pages
 
     return right.with_pages(spoil)
+
+
+def _key_of(made: Mapping[Any, cx.AnyEntity], row: cx.Row) -> str:
+    return made[row].source_id
+
+
+def in_rows(right: Right, **wrong: Any) -> Lab:
+    """Give what comes as rows, and something about them wrong."""
+
+    def spoil(walk: Walk) -> Walk:
+        def pages(client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
+            for page in walk(client, cursor):
+                made = {cx.msgspec.json.encode(entity): entity for entity in page.entities}
+                rows = cx.Rows(list(made), made.__getitem__, b"1", partial(_key_of, made))
+                stream = "replies" if any(isinstance(one, cx.Comment) for one in page.entities) else "scores"
+                spoilt: dict[str, Any] = {
+                    name: partial(one, made) if callable(one) else one for name, one in wrong.items()
+                }
+                yield replace(page, entities=[], rows={stream: replace(rows, **spoilt)})
+
+        return pages
+
+    return right.with_pages(spoil)
+
+
+@breaks("rows_say_all_that_they_are_mapped_by")
+def maps_by_the_moment(right: Right) -> Lab:
+    count = itertools.count()
+    return in_rows(right, make=lambda made, row: changed(made[row], custom={"mapped": str(next(count))}))
+
+
+@breaks("rows_say_all_that_they_are_mapped_by")
+def has_another_mapping_each_time(right: Right) -> Lab:
+    def spoil(walk: Walk) -> Walk:
+        def pages(client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
+            for page in walk(client, cursor):
+                yield replace(page, rows={"scores": cx.Rows([], lambda _: "", uuid4().bytes, lambda _: None)})
+
+        return pages
+
+    return right.with_pages(spoil)
+
+
+@breaks("rows_say_all_that_they_are_mapped_by")
+def tells_another_key(right: Right) -> Lab:
+    return in_rows(right, key=lambda made, row: f"key of {made[row].source_id}")
 
 
 @breaks("gaps_are_fields_that_stay_empty")

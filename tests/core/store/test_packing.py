@@ -373,6 +373,32 @@ class TestBatch:
                 raise ZeroDivisionError
         assert not [one for one in threading.enumerate() if one.name == "packing"]
 
+    def test_whoever_would_wait_packs_what_would_come_last(
+        self, filled: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pack_all = packing._pack_all
+        begun, helped = threading.Event(), threading.Event()
+        packed_here: list[bytes] = []
+
+        def watched(some: list[bytes], *more: Any, **named: Any) -> list[bytes]:
+            if threading.current_thread().name == "packing":
+                begun.set()
+                assert helped.wait(30), "nobody did anything meanwhile"
+            else:
+                packed_here.append(some[-1])
+                helped.set()
+            return pack_all(some, *more, **named)
+
+        monkeypatch.setattr(packing, "_pack_all", watched)
+        values = self.values(3 * packing.SLICE)
+        with filled.write() as tx:
+            batch = packing.Packer(tx.packs, tx.connection, "desk").batch()
+            packed = batch.add("body", values)
+            with batch.ahead():
+                assert begun.wait(30)
+                assert [tx.packs.unpack(tx.connection, one) for one in packed] == [one for _, one in values]
+        assert packed_here[0] == values[-1][1]
+
     def test_large_values_are_packed_a_few_at_a_time(self, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         values = [("tickets", b"x" * size) for size in (700_000, 300_000, 100_000, 3_000_000, 5, 1_000_000, 99_000)]
         slices: list[int] = []

@@ -158,6 +158,6 @@ def pull(account: Zendesk, client: cx.Client) -> Callable[..., list[cx.Page]]:
     def pages(name: str, cursor: cx.Json = None) -> list[cx.Page]:
         read = streams[name].pages
         assert read is not None
-        return list(read(client, cursor))
+        return [page.mapped(name) for page in read(client, cursor)]
 
     return pages

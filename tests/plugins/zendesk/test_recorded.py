@@ -451,7 +451,7 @@ def ask_everything(vendor: Vendor, clock: ManualClock) -> None:
             account.check(client)
             for stream in account.streams():
                 assert stream.pages is not None
-                assert list(stream.pages(client, None))
+                assert [page.mapped(stream.name) for page in stream.pages(client, None)]
             plain = vendor.now
             do("ticket.ensure", cx.EnsureTicket(subject="Export fails", match="1"))
             custom = {"777": "nightly"}

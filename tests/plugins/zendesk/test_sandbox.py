@@ -53,7 +53,7 @@ class Bridge:
     def pull(self, name: str, cursor: cx.Json = None) -> list[cx.Page]:
         read = self._streams[name].pages
         assert read is not None
-        return list(read(self.client, cursor))
+        return [page.mapped(name) for page in read(self.client, cursor)]
 
     def entities(self, name: str) -> list[cx.AnyEntity]:
         pages = self.pull(name)

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.zendesk.streams import PART
 
 TICKETS = "/api/v2/incremental/tickets/cursor.json"
 USERS = "/api/v2/incremental/users/cursor.json"
@@ -99,30 +98,6 @@ class TestTickets:
         assert len(page.raw) == 2
         assert list(page.refused) == ["ticket 2: tags: Expected `array | null`, got `int`"]
 
-    @pytest.mark.parametrize("count", [PART - 1, PART, PART + 1, 2 * PART + 1])
-    def test_a_large_page_comes_in_parts_that_lead_back_to_it(self, desk, pull, make_ticket, count):
-        rows = [
-            *(make_ticket(number) for number in range(1, count)),
-            make_ticket(count, tags=7),
-            make_ticket(count + 1),
-        ]
-        desk.get(TICKETS).respond(
-            json={"tickets": rows, "users": [{"id": 1}], "after_cursor": "b", "end_of_stream": True}
-        )
-        pages = pull("tickets", {"after": "a"})
-        last = pages.pop()
-        assert len(pages) == count // PART
-        assert all(
-            (page.more, page.cursor, page.beside, page.refused) == (True, {"after": "a"}, {}, ()) for page in pages
-        )
-        assert (last.more, last.cursor, len(last.refused), list(last.beside)) == (False, {"after": "b"}, 1, ["users"])
-        told = [
-            (one.source_id, json.loads(raw)["id"])
-            for page in [*pages, last]
-            for one, raw in zip(page.entities, page.raw, strict=True)
-        ]
-        assert told == [(str(number), number) for number in range(1, count + 2) if number != count]
-
     @pytest.mark.parametrize(
         "body",
         [
@@ -189,6 +164,35 @@ class TestTickets:
         found = [entity for page in pull("tickets") for entity in page.entities]
         assert [entity.status_native for entity in found] == ["open", "In hand", "In hand"]
         assert labels.call_count == 1
+
+    def test_whatever_a_ticket_is_mapped_by_makes_another_mapping(self, connect, desk, client, make_ticket):
+        labels = {"custom_statuses": [{"id": 9, "agent_label": "In hand"}]}
+        page = {"tickets": [make_ticket(1, custom_status_id=9)], "after_cursor": "a", "end_of_stream": True}
+        desk.get(TICKETS).respond(json=page)
+        seen = []
+        for settings, label in (
+            ({}, "In hand"),
+            ({}, "In hand"),
+            ({}, "At work"),
+            ({"fields": {"severity": 901}}, "In hand"),
+            ({"fields": {"severity": 902}}, "In hand"),
+            ({"tier_field": "plan"}, "In hand"),
+        ):
+            labels["custom_statuses"][0]["agent_label"] = label
+            desk.get("/api/v2/custom_statuses.json").respond(json=labels)
+            read = next(one for one in connect(**settings).streams() if one.name == "tickets").pages
+            [page] = read(client, None)
+            seen.append(page.rows["tickets"].mapping)
+        assert seen[0] == seen[1]
+        assert len(set(seen)) == 5
+
+    def test_counts_that_stand_beside_a_ticket_are_a_part_of_it(self, desk, account, client, make_ticket):
+        body = {"tickets": [make_ticket(1), make_ticket(2)], "after_cursor": "a", "end_of_stream": True}
+        desk.get(TICKETS).respond(json=body | {"metric_sets": [{"ticket_id": 2, "reopens": 3}]})
+        [page] = next(one for one in account.streams() if one.name == "tickets").pages(client, None)
+        rows = page.rows["tickets"]
+        assert {key: json.loads(raw) for key, raw in rows.also.items()} == {"2": {"ticket_id": 2, "reopens": 3}}
+        assert [rows.key(raw) for raw in rows.raw] == ["1", "2"]
 
     def test_for_tickets_that_webhooks_name_labels_are_read_once_a_minute(
         self, desk, account, client, clock, make_ticket

@@ -37,7 +37,7 @@ def test_a_first_pull(connect, client):
         for name in ("tickets", "users", "organizations", "comments"):
             read = streams[name].pages
             assert read is not None
-            pages[name] = list(read(client, None))
+            pages[name] = [page.mapped(name) for page in read(client, None)]
         assert tape.all_played
     found = {name: [entity for page in read for entity in page.entities] for name, read in pages.items()}
     assert [(e.source_id, e.status_category, e.waiting_on, e.status_native) for e in found["tickets"]] == [

@@ -17,13 +17,12 @@ from cxbridge.console.intake import Intake
 from cxbridge.core.connector import Call
 from cxbridge.core.engine import approvals, plan, pull, push, subjects
 from cxbridge.core.engine.batch import Planned
-from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.leasing import Holder
 from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.push import Pusher
 from cxbridge.core.engine.settle import Settler
 from cxbridge.core.http.reply import Reply
-from cxbridge.core.store import Tx, changes, checkpoints, leases, outbox, planning, receipts, records, schema
+from cxbridge.core.store import Store, Tx, changes, checkpoints, leases, outbox, planning, receipts, records, schema
 
 Patch = Callable[[], AbstractContextManager[object]]
 
@@ -53,24 +52,17 @@ def _several(*patches: Callable[[], AbstractContextManager[object]]) -> Patch:
 
 
 def _cursor_first() -> AbstractContextManager[object]:
-    reading, bridge_pull = pull._reading, Bridge.pull
-    stores: list[Any] = []
+    reading = pull._reading
 
-    def pulled(bridge: Bridge, *given: Any, **how: Any) -> Any:
-        stores[:] = [bridge.store]
-        return bridge_pull(bridge, *given, **how)
-
-    def ahead(connection: Any, stream: Any, pages: Any) -> Iterator[Any]:
-        for page in reading(connection, stream, pages):
-            with stores[0].write() as tx:
+    def ahead(store: Store, connection: Any, stream: Any, pages: Any) -> Iterator[Any]:
+        for page in reading(store, connection, stream, pages):
+            with store.write() as tx:
                 held = checkpoints.get(tx, connection.name, stream.name)
                 if held is not None:
                     checkpoints.put(tx, msgspec.structs.replace(held, cursor=page.cursor))
             yield page
 
-    return _several(
-        partial(mock.patch.object, pull, "_reading", ahead), partial(mock.patch.object, Bridge, "pull", pulled)
-    )()
+    return mock.patch.object(pull, "_reading", ahead)
 
 
 def _arrival_order() -> AbstractContextManager[object]:
@@ -78,8 +70,8 @@ def _arrival_order() -> AbstractContextManager[object]:
 
     def ageless(tx: Tx, connection: str, places: Any) -> Any:
         return {
-            place: (record, digest, -1, deleted)
-            for place, (record, digest, _, deleted) in known_of(tx, connection, places).items()
+            place: (record, digest, -1, deleted, imprint)
+            for place, (record, digest, _, deleted, imprint) in known_of(tx, connection, places).items()
         }
 
     return mock.patch.object(records, "_known_of", ageless)

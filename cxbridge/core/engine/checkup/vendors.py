@@ -147,7 +147,7 @@ def _sampled(connection: Connection, client: Client, store: Store | None) -> Ite
         try:
             with blaming(connection.connector.name, f"stream {stream.name}"):
                 page = next(iter(stream.pages(client, _cursor(store, connection.name, stream))), None)
-                refused = () if page is None else page_of(page).refused
+                refused = () if page is None else page_of(page).mapped(stream.name).refused
         except _Unrenewed:
             return
         except Retryable as error:
