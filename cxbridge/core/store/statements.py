@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Prepared, execute
 from cxbridge.core.store.tx import Dialect, Tx
 
 T = TypeVar("T")
@@ -81,9 +81,17 @@ def fill(tx: Tx, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple
     whole = len(rows) - len(rows) % _BLOCK
     if whole:
         blocks = [tuple(chain.from_iterable(rows[start : start + _BLOCK])) for start in range(0, whole, _BLOCK)]
-        tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, _BLOCK), blocks)
+        _execute_all(tx, _filling(tx.dialect, table, columns, _BLOCK), blocks)
     if whole < len(rows):
-        tx.connection.exec_driver_sql(_filling(tx.dialect, table, columns, 1), list(rows[whole:]))
+        _execute_all(tx, _filling(tx.dialect, table, columns, 1), rows[whole:])
+
+
+def _execute_all(tx: Tx, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    # One row is what a webhook brings, and a statement for many costs a driver twice as much for it.
+    if len(rows) == 1:
+        execute(tx.connection, sql, rows[0])
+    else:
+        execute(tx.connection, sql, rows, many=True)
 
 
 @lru_cache(maxsize=64)
