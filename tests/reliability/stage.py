@@ -178,7 +178,7 @@ class Stage:
                 probe=self.hooks.reach,
                 transport_of=self.network.transport,
             )
-        bridge.store.write = self.hooks.around(bridge.store.write)  # type: ignore[assignment, method-assign]
+        bridge.store.write = self.hooks.around(bridge.store.write)  # type: ignore[method-assign]
         bridge.pusher.random.seed(self.setting.seed)
         return bridge
 

@@ -175,11 +175,10 @@ class Service:
 
     def outstanding(self) -> Outstanding:
         """Give what the agenda must be told; ends of what runs again, or is to, are left out until it comes to its last end."""
-        return Outstanding(
-            tuple(one for job, one in self._ended.items() if job not in self.running and job not in self._wanted),
-            tuple(one for one in self._asks if not one.entered),
-            dict(self._later),
-        )
+        ended = tuple(one for job, one in self._ended.items() if job not in self.running and job not in self._wanted)
+        done = {id(asked) for one in ended for asked in one.wanted}
+        asks = tuple(one for one in self._asks if not one.entered and id(one) not in done)
+        return Outstanding(ended, asks, dict(self._later))
 
     def entered(self, told: Outstanding, at: float) -> None:
         """Note that the agenda was told."""

@@ -193,7 +193,7 @@ class Workers:
             if left:
                 # Under no lease: to ask for something is anybody's right.
                 with self._store.aside() as tx:
-                    self._enter_asked(tx, left)
+                    self._enter_all(tx, left)
             self._on_left(service.owner)
             self._holder.let_go(service.held)
             with self._store.read() as tx:
@@ -276,9 +276,7 @@ class Workers:
         try:
             with self._store.aside() as tx:
                 leases.check(tx, service.held.lease)
-                for one in sorted(told.ended, key=lambda one: one.entry.job):
-                    agenda.ended(tx, one.entry, one.again_at)
-                self._enter_asked(tx, told)
+                self._enter_all(tx, told)
         except StoreError as error:
             # They stay due, and are done once more.
             _log.debug("agenda.kept", owner=service.owner, error=str(error))
@@ -287,11 +285,16 @@ class Workers:
         with self._lock:
             service.entered(told, self._clock.monotonic())
 
-    def _enter_asked(self, tx: Tx, told: Outstanding) -> None:
-        moments = {asked.job: self._clock.now() for asked in told.asks}
-        for job, at in sorted((told.later | moments).items()):
-            # What runs since it was asked for need not run again.
-            agenda.remind(tx, job, owner_of(job), at)
+    def _enter_all(self, tx: Tx, told: Outstanding) -> None:
+        ended = {one.entry.job: one for one in told.ended}
+        asked = told.later | {one.job: self._clock.now() for one in told.asks}
+        # In one order, so that two who enter at once do not wait for each other.
+        for job in sorted(ended.keys() | asked.keys()):
+            if job in ended:
+                agenda.ended(tx, ended[job].entry, ended[job].again_at)
+            if job in asked:
+                # What runs since it was asked for need not run again.
+                agenda.remind(tx, job, owner_of(job), asked[job])
 
     # -- the agenda ----------------------------------------------------------------------------------------------------
 
@@ -327,7 +330,9 @@ class Workers:
         if not self._tell(owner):
             with self._lock:
                 # It may wait for a worker: seen to by whoever may ask the database.
-                if len(self._services) >= self._slots and any(one.idle for one in self._services.values()):
+                if len(self._services) >= self._slots and any(
+                    one.idle_since is not None for one in self._services.values()
+                ):
                     self._roused.set()
 
     def _tick_on(self) -> None:
@@ -357,6 +362,10 @@ class Workers:
         with self._store.read() as tx:
             due = agenda.owners_due(tx, self._clock.now())
             served = {one.name for one in leases.living(tx)} if due else set()
+        with self._lock:
+            for service in self._services.values():
+                if service.held.lost.is_set():
+                    service.give_up()
         waiting = []
         for owner in due:
             if not self._tell(owner) and owner not in served:
@@ -371,7 +380,7 @@ class Workers:
             mine = list(self._services.values())
             if len(mine) < self._slots:
                 return
-            idle = sorted((one for one in mine if one.idle), key=lambda one: one.idle_since or 0.0)
+            idle = sorted((one for one in mine if one.idle_since is not None), key=lambda one: one.idle_since or 0.0)
             for service in idle[:wanted]:
                 service.give_up()
             longest = min(mine, key=lambda one: one.since)

@@ -117,6 +117,19 @@ def test_of_what_was_asked_for_and_done_before_only_the_ends_are_entered(service
     assert told(service.outstanding()) == (["asks"], [])
 
 
+def test_who_asked_and_what_it_asked_for_are_entered_as_done_where_both_ended(service: Service, noon: datetime) -> None:
+    service.looked([entry("asks", noon)])
+    assert begin(service, noon) == ["asks"]
+    service.running["asks"].asks.append(service.want("asked"))
+    assert begin(service, noon) == ["asked"]
+    end(service, "asks")
+    end(service, "asked")
+    outstanding = service.outstanding()
+    assert told(outstanding) == (["asks", "asked"], []), "it would be done once more"
+    service.entered(outstanding, 1.0)
+    assert not service.outstanding()
+
+
 def test_the_end_of_what_runs_again_is_not_entered(service: Service, noon: datetime) -> None:
     service.looked([entry("a", noon)])
     begin(service, noon)

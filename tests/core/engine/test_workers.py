@@ -189,3 +189,17 @@ def test_what_was_asked_for_and_told_to_stop_is_done_by_the_next_worker(join: Jo
     other = join()
     other.jobs.nudge("wake")
     assert {other.done.get(timeout=LONG) for _ in range(2)} == {"plan", "wake"}
+
+
+def test_an_owner_that_another_worker_took_over_is_left_although_nothing_was_under_way(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "RENEWED_EVERY", 0.05)
+    one = join()
+    one.jobs.nudge(DESK)
+    one.does(DESK)
+    with one.store.aside() as tx:
+        tx.connection.exec_driver_sql(
+            "UPDATE leases SET fence = fence + 1, worker = 'another' WHERE name LIKE 'conn%%'"
+        )
+    assert one.left.get(timeout=LONG) == "connection:desk"

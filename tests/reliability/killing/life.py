@@ -265,10 +265,11 @@ def _play_time(clock: _Clock) -> None:
 
     def impatient(connection: Any, **how: Any) -> None:
         set_up(connection, **how)
+        usual = connection.autocommit
         connection.autocommit = True
         # As long as a process that stands still may keep others from a row.
         connection.execute("SET idle_in_transaction_session_timeout = '1s'")
-        connection.autocommit = False
+        connection.autocommit = usual
 
     postgresql._set_up = impatient
     dispatcher.DEAD_AFTER, dispatcher._HEARTBEAT, dispatcher._SWEEP, dispatcher._LOOK = 1.0, 0.2, 0.2, 0.1
