@@ -15,14 +15,15 @@ from cxbridge.core.toml import nearest
 
 
 def load_plugins(enable: list[str], connections: Mapping[str, Mapping[str, Any]], problems: Found) -> Registry:
-    there = [point.name for point in installed()]
+    available = list(installed())
+    there = [point.name for point in available]
     for number, name in enumerate(enable):
         if name not in there:
             path: TomlPath = ("plugins", "enable", number)
             told = f"the plugin {name!r} is not installed; installed are: {', '.join(sorted(there)) or 'none'}"
             problems.at_value(path, "CX011", told, nearest(name, there))
     used = {str(one.get("connector")) for one in connections.values()}
-    return Registry.load([name for name in enable if name in there], used=used)
+    return Registry.load([name for name in enable if name in there], available, used=used)
 
 
 def build(

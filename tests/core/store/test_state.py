@@ -85,3 +85,11 @@ class TestInstanceKey:
             key_with(None)
         with pytest.raises(ConfigError, match="was sealed with the key"):
             key_with(OTHER_KEY)
+
+    def test_another_key_or_none_is_refused_before_it_is_opened(self, key_with, store_url, clock):
+        key_with(KEY)
+        for key, told in ((None, "is sealed: name the key file"), (OTHER_KEY, "was sealed with the key")):
+            store = Store.open(store_url, clock=clock, key=key)
+            with store.read() as tx, pytest.raises(ConfigError, match=told):
+                state.kept_instance_key(tx)
+            store.close()

@@ -1,0 +1,59 @@
+"""What recipes take part in is put together when it is first asked for: once, and not for what needs none of it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine import workshop
+from cxbridge.core.errors import ConfigError
+from cxbridge.core.store import state
+from tests.core.engine.little_company import HEAD, company
+
+STEP = """
+[[step]]
+id = "stop"
+do = "stop"
+with = { reason = "enough" }
+"""
+
+
+def test_threads_that_ask_at_once_get_the_same(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    class Counted(workshop.Workshop):
+        def __init__(self, *args: object, **named: object) -> None:
+            made.append(self)
+            super().__init__(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(workshop, "Workshop", Counted)
+    with company(tmp_path, HEAD + STEP, clock) as staged, staged.open() as bridge, ThreadPoolExecutor(4) as threads:
+        made.clear()
+        begin = Barrier(4)
+
+        def ask(_: int) -> tuple[int, int]:
+            begin.wait()
+            return id(bridge.planner), id(bridge.identifier)
+
+        assert len(set(threads.map(ask, range(4)))) == 1
+        assert len(made) == 1
+        assert [one.id for one in bridge.library.recipes] == ["example"]
+
+
+def test_a_key_that_was_altered_is_told_once_it_is_needed_and_keeps_nothing_else_from_work(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    with company(tmp_path, HEAD + STEP, clock) as staged:
+        with staged.bridge.store.write() as tx:
+            kept = state.meta_get(tx, state.INSTANCE_KEY)
+            assert kept is not None
+            state.meta_set(tx, state.INSTANCE_KEY, kept[:-1] + bytes([kept[-1] ^ 1]))
+        with staged.open() as bridge:
+            assert bridge.pull("desk", "tickets").seen == 0
+            bridge.identifier.run()
+            with pytest.raises(ConfigError, match="was altered in the store and is of no use"):
+                bridge.plan()
