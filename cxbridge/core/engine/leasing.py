@@ -12,7 +12,7 @@ from cxbridge.core.store import Store, Tx, leases
 from cxbridge.core.store.leases import Lease
 
 # How long a lease lasts that is not renewed: so long after a worker has died, another one takes over at the earliest.
-LASTING = timedelta(seconds=15)
+LASTING = timedelta(seconds=12)
 # So much earlier its holder stops by itself: it has counted from before it asked, and what it does then takes a moment.
 _MARGIN = 3.0
 # How often leases are renewed, in seconds.

@@ -23,7 +23,7 @@ from cxbridge.core.store.engine import Store
 _log = structlog.get_logger("cxbridge")
 
 # A worker that gives no sign of life for this many seconds is taken for dead, and what it had is handed out anew.
-DEAD_AFTER = 15.0
+DEAD_AFTER = 12.0
 _HEARTBEAT = 3.0
 # How often dead workers are looked for.
 _SWEEP = 2.0
