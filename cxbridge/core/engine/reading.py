@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
-from functools import partial
+from functools import partial, reduce
 from typing import Generic, TypeVar
 
 from cxbridge.core.clock import Clock
@@ -56,7 +56,7 @@ def read(
 
     Up to `abreast` requests are under way at once; each thread that is made for one works inside `watched`. Ends early where the
     vendor cannot be asked now, or `stop` is set: what was not come to is left out. What an ordinary pull brings later of the same
-    version changes nothing.
+    version changes nothing. Those that are stored together are counted together, by the outcome of the first of them.
 
     Raises:
         PluginError: the stream cannot read one. StoreError: nothing of it could be stored.
@@ -66,17 +66,20 @@ def read(
             connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
         )
     fetch = partial(_fetch, connection, stream, client)
-    crew = _Crew(keys, fetch, lambda found: (stop is not None and stop.is_set()) or is_down(found))
-    fetched = crew.work(abreast, f"read {connection.name}", watched)
+    readers = _Round(keys, fetch, lambda found: (stop is not None and stop.is_set()) or is_down(found))
+    fetched = readers.work(abreast, f"read {connection.name}", watched)
     outcomes: dict[str, Outcome] = {}
     # In the order in which they were asked for, whichever came first.
     pages = {key: page for key in keys if isinstance(page := fetched.get(key), Prepared)}
     if pages:
         probe("read.fetched")
         with store.write() as tx:
-            for key, page in pages.items():
-                nothing = Pulled(connection.name, stream.name)
-                outcomes[key] = store_page(tx, connection, stream, page, clock.now(), nothing, judged=False)
+            # As one page: who stands around many of them is looked for and stored once.
+            first, *others = pages
+            nothing = Pulled(connection.name, stream.name)
+            together = reduce(Prepared.then, pages.values())
+            outcomes[first] = store_page(tx, connection, stream, together, clock.now(), nothing, judged=False)
+            outcomes |= dict.fromkeys(others, nothing)
             if on_stored is not None:
                 on_stored(tx, pages.keys())
             probe("read.stored")
@@ -84,7 +87,7 @@ def read(
     return outcomes | {key: one for key, one in fetched.items() if not isinstance(one, Prepared)}
 
 
-class _Crew(Generic[T]):
+class _Round(Generic[T]):
     """Some work for each of a few keys, several at once: whoever is free takes the next, until `over` says that it is enough."""
 
     def __init__(self, keys: Iterable[str], work: Callable[[str], T], over: Callable[[Iterable[T]], bool]) -> None:

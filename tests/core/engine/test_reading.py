@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -92,8 +93,26 @@ def test_several_are_read_at_once_and_are_one_commit(store: Store, client: cx.Cl
     keys = [str(number) for number in range(6)]
     found = read(store, held, held.streams["tickets"], client, clock, keys, abreast=3, probe=reached.append)
     assert list(found) == keys
-    assert all(isinstance(one, Pulled) and one.created == 1 for one in found.values())
+    told = [one for one in found.values() if isinstance(one, Pulled)]
+    assert [one.created for one in told] == [6, 0, 0, 0, 0, 0]
     assert reached == ["read.fetched", "read.stored", "read.committed"]
+
+
+def test_who_stands_around_several_is_stored_once_in_its_newest_version(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    def one(_: cx.Client, key: str) -> cx.Page:
+        at = datetime(2026, 5, 6, 8, int(key), tzinfo=UTC)
+        person = cx.Contact(source_id="p", name=f"as ticket {key} shows them", updated_at=at)
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None, beside={"users": [person]})
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one), cx.Stream("users", (cx.Contact,), nothing))
+    found = read(store, held, held.streams["tickets"], client, clock, ["2", "3", "1"], abreast=2)
+    assert [one.created for one in found.values() if isinstance(one, Pulled)] == [4, 0, 0]
+    with store.read() as tx:
+        known = records.get(tx, Ref("desk", "users", "p"))
+        assert known is not None
+        assert known.entity().name == "as ticket 3 shows them"  # type: ignore[union-attr]
 
 
 def test_whoever_is_free_takes_the_next_one_and_they_are_stored_in_the_order_in_which_they_were_asked_for(
