@@ -1,8 +1,10 @@
 """The recipes of an installation as they are now, and older versions for the runs that began under them; judges none."""
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from cxbridge.core.config import Configuration
 from cxbridge.core.engine.connections import Connection
@@ -31,9 +33,7 @@ class Library:
     def refresh(self) -> bool:
         """Load the folder again when a file in it changed; True when it did."""
         folder = self.configuration.recipes_dir
-        stamp = tuple(
-            (file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.glob("*.toml"))
-        )
+        stamp = _stamp_of(folder)
         with self._lock:
             if stamp == self._stamp and self._stamp:
                 return False
@@ -72,3 +72,19 @@ class Library:
             )
         except RecipeError:
             return None
+
+
+def _stamp_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Tell the recipe files of a folder as they are now: it is asked before each planning, and so in one go."""
+    try:
+        with os.scandir(folder) as files:
+            return tuple(
+                sorted(
+                    (file.name, told.st_mtime_ns, told.st_size)
+                    for file in files
+                    if file.name.endswith(".toml") and (told := file.stat())
+                )
+            )
+    except FileNotFoundError:
+        # The folder, or a file that was there a moment ago: looked at again before the next planning.
+        return ()
