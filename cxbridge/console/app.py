@@ -231,7 +231,7 @@ async def _body(receive: Receive, most: int, *, keep: bool = True) -> bytes:
         message: Any = await receive()
         if message["type"] != "http.request":
             raise _Gone
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > most:
             raise _TooLarge
