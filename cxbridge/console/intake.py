@@ -126,13 +126,14 @@ class Intake:
             _log.error("webhooks.not_kept", connection=batch[0].arrival.connection, error=type(error).__name__)
             batch[0].answer.set_exception(error)
             return
-        for put, is_new in zip(batch, new, strict=True):
-            put.answer.set_result(is_new)
         if fresh:
+            # Before the answers: somebody waits for what follows from a delivery, and nobody for its answer.
             try:
                 self._on_stored(fresh)
             except Exception as error:  # noqa: BLE001  # it is stored; whoever is in line waits for this thread
                 defects.tell(_log, "webhooks.not_nudged", error)
+        for put, is_new in zip(batch, new, strict=True):
+            put.answer.set_result(is_new)
 
     def _count(self, tx: Tx, batch: list[_Put], new: list[bool]) -> None:
         now = self._clock.now()

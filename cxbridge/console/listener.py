@@ -39,6 +39,7 @@ class _BoundedProtocol(HttpToolsProtocol):
     # Between two requests, or in the headers of one; and what these take so far.
     _heading = True
     _headers_size = 0
+    _hosts = 0
     # Bytes since the parser last came to the end of something.
     _unfinished = 0
     _broken = False
@@ -69,24 +70,33 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._heading, self._headers_size = True, 0
+        self._heading, self._headers_size, self._hosts = True, 0, 0
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        self._take(len(url))
+        self._headers_size += len(url)
+        if self._headers_size > LONGEST_HEADERS:
+            raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What comes behind a body in the form of headers is none: nothing was judged by it.
-        if self._heading:
-            super().on_header(name, value)
-            # With what stands between them and at the end of the line.
-            self._take(len(name) + len(value) + 4)
+        if not self._heading:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        elif name == b"host":
+            self._hosts += 1
+        self.headers.append((name, value))
+        # With what stands between them and at the end of the line.
+        self._headers_size += len(name) + len(value) + 4
+        if self._headers_size > LONGEST_HEADERS:
+            raise _Refused
 
     def on_headers_complete(self) -> None:
         self._heading, self._unfinished = False, 0
         version = self.parser.get_http_version()
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if version not in ("1.1", "1.0") or hosts > 1 or (not hosts and version == "1.1"):
+        if version not in ("1.1", "1.0") or self._hosts > 1 or (not self._hosts and version == "1.1"):
             raise _Refused
         if len(self.pipeline) >= MOST_AHEAD or (self.parser.should_upgrade() and self._with_body()):
             raise _Refused
@@ -127,11 +137,6 @@ class _BoundedProtocol(HttpToolsProtocol):
         """Whether a request asks for another protocol and has a body: the parser would take that for what comes next."""
         framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
         return framed or self.parser.get_method() == b"CONNECT"
-
-    def _take(self, size: int) -> None:
-        self._headers_size += size
-        if self._headers_size > LONGEST_HEADERS:
-            raise _Refused
 
     def _refuse(self) -> None:
         """Read nothing more; say so when all that came before has its answer."""

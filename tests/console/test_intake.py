@@ -132,6 +132,16 @@ def test_a_store_that_is_closed_says_so_and_the_intake_goes_on(
     assert answer.result(0)
 
 
+def test_who_works_it_off_is_told_before_the_sender_is_answered(store: Store, clock: ManualClock) -> None:
+    order: list[str] = []
+    made = Intake(store, clock, lambda _: order.append("told"))
+    made.start()
+    made.put(arrival(1, clock)).add_done_callback(lambda _: order.append("answered"))
+    made.write()
+    made.stop()
+    assert order == ["told", "answered"]
+
+
 def test_who_cannot_be_told_of_what_is_stored_keeps_nobody_waiting(store: Store, clock: ManualClock) -> None:
     def fail(_: object) -> None:
         raise RuntimeError("a defect")
