@@ -4,7 +4,6 @@ The order is fixed: the handshake, the signature over the raw bytes, then the fo
 refuses the delivery; it never becomes an error of the server's, which a vendor would take for a reason to come again.
 """
 
-import hashlib
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ class Endpoints:
 
 def path_of(key: bytes, connection: str) -> str:
     """Give the path of a connection's endpoint: nobody can guess it who has not the instance key."""
-    secret = hmac.new(key, f"hook:{connection}".encode(errors="replace"), hashlib.sha256).hexdigest()[:40]
+    secret = hmac.digest(key, f"hook:{connection}".encode(errors="replace"), "sha256").hex()[:40]
     return f"{PREFIX}{connection}/{secret}"
 
 

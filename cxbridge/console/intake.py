@@ -1,12 +1,12 @@
 """Stores deliveries before their senders are answered: all that wait at a moment share one commit; judges none of them."""
 
-import queue
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from cxbridge.core import defects
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import StoreError
 from cxbridge.core.logs import structlog
@@ -28,7 +28,7 @@ class _Put:
 
 
 class Intake:
-    """One thread that writes for all.
+    """One thread at a time writes for all: of those that put something in line, the one that finds nobody writing.
 
     `on_storing` is called inside each commit that brings something new, `on_stored` after it, both with the connections that it
     came for.
@@ -45,61 +45,64 @@ class Intake:
         self._clock = clock
         self._on_stored = on_stored
         self._on_storing = on_storing
-        self._line: queue.SimpleQueue[_Put | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._line: list[_Put] = []
         self._refused: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._rests = threading.Condition(self._lock)
+        self._writing = False
         self._open = False
 
     def start(self) -> None:
-        """Begin to write."""
+        """Begin to take deliveries."""
         with self._lock:
             self._open = True
-        self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
-        self._thread.start()
 
     def stop(self) -> None:
         """Store what is in line, then take nothing more."""
         with self._lock:
             self._open = False
-        if self._thread is not None:
-            self._line.put(None)
-            self._thread.join()
-            self._thread = None
+        self.write()
+        with self._rests:
+            while self._writing:
+                self._rests.wait()
 
     @property
     def alive(self) -> bool:
         """Whether what is put in line will be stored."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._open
 
     def put(self, arrival: Arrival, *, old_secret: bool = False) -> Future[bool]:
-        """Put a delivery in line: its result comes after its commit, and says whether it was new."""
+        """Put a delivery in line, for `write`: its result comes after its commit, and says whether it was new."""
         put = _Put(arrival, old_secret)
         with self._lock:
             if self._open:
-                self._line.put(put)
+                self._line.append(put)
                 return put.answer
         put.answer.set_exception(StoreError("webhooks are not taken any more: this program is ending"))
         return put.answer
+
+    def write(self) -> None:
+        """Write what is in line, and what comes meanwhile; where another thread does so already, leave it to that one."""
+        with self._lock:
+            if self._writing:
+                return
+            self._writing = True
+        while batch := self._taken():
+            self._write(batch)
+
+    def _taken(self) -> list[_Put]:
+        """Take what is in line; rest where that is nothing, in one step, so that nobody leaves a delivery to one who goes."""
+        with self._lock:
+            batch, self._line = self._line[:_MOST], self._line[_MOST:]
+            if not batch:
+                self._writing = False
+                self._rests.notify_all()
+            return batch
 
     def refused(self, connection: str) -> None:
         """Count a refused delivery. It is written with the next good one: strangers must not make us write."""
         with self._lock:
             self._refused[connection] += 1
-
-    def _work(self) -> None:
-        ending = False
-        while not ending:
-            batch: list[_Put] = []
-            put = self._line.get()
-            while put is not None:
-                batch.append(put)
-                if len(batch) == _MOST or self._line.empty():
-                    break
-                put = self._line.get()
-            ending = put is None
-            if batch:
-                self._write(batch)
 
     def _write(self, batch: list[_Put]) -> None:
         try:
@@ -122,10 +125,14 @@ class Intake:
             _log.error("webhooks.not_kept", connection=batch[0].arrival.connection, error=type(error).__name__)
             batch[0].answer.set_exception(error)
             return
+        if fresh:
+            # Before the answers: somebody waits for what follows from a delivery, and nobody for its answer.
+            try:
+                self._on_stored(fresh)
+            except Exception as error:  # noqa: BLE001  # it is stored; whoever is in line waits for this thread
+                defects.tell(_log, "webhooks.not_nudged", error)
         for put, is_new in zip(batch, new, strict=True):
             put.answer.set_result(is_new)
-        if fresh:
-            self._on_stored(fresh)
 
     def _count(self, tx: Tx, batch: list[_Put], new: list[bool]) -> None:
         now = self._clock.now()
@@ -137,5 +144,6 @@ class Intake:
         with self._lock:
             counted.update({(name, "refused"): n for name, n in self._refused.items()})
             self._refused.clear()
-        for (name, what), number in sorted(counted.items()):
-            planning.tally(tx, f"{name}/webhooks", what, at=now, n=number)
+        planning.tally_all(
+            tx, [(f"{name}/webhooks", what, number, None) for (name, what), number in sorted(counted.items())], at=now
+        )

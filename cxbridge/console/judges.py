@@ -1,16 +1,26 @@
 """Has deliveries judged in threads, so that a connector's code that does not come back holds up its own connection and nobody else.
 
-A thread cannot be ended. One that is late is left behind; it ends with the process, which does not wait for it.
+The thread that judged a delivery also stores it: handing it to yet another one takes longer than the judging. A thread cannot be
+ended. One that is late is left behind; it ends with the process, which does not wait for it.
 """
 
 import asyncio
+import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
 
 from cxbridge.console.endpoints import Endpoint, Verdict
+from cxbridge.console.intake import Intake
+from cxbridge.core import defects
 from cxbridge.core.connector import Inbound
+
+_log = structlog.get_logger("cxbridge")
 
 # So many at once; more would only take turns.
 _ABREAST = 32
@@ -18,51 +28,135 @@ _ABREAST = 32
 MOST_LATE = 4
 
 
+class Late(Exception):
+    """A connector's code did not judge in time, or is not asked, since too many of its judgements are late already."""
+
+
+@dataclass(slots=True, eq=False)
+class _Case:
+    """A delivery on its way; `answer` is the event loop's, everything else is written by the thread that has it."""
+
+    endpoint: Endpoint
+    inbound: Inbound
+    answer: "asyncio.Future[Verdict]"
+    begun: bool = False
+    verdict: Verdict | None = None
+    # What became of storing it.
+    stored: Future[bool] | None = None
+    # Written by the event loop: nobody waits any more, and it is counted among the late ones of its connection.
+    given_up: bool = False
+    late: bool = False
+
+
 class Judges:
-    """Judges with `judge`, each delivery within `patience` seconds. For one event loop."""
+    """Judges with `judge` and stores with `intake`, each delivery within `patience` seconds. For one event loop."""
 
-    def __init__(self, judge: Callable[[Endpoint, Inbound], Verdict], patience: float) -> None:
+    def __init__(self, judge: Callable[[Endpoint, Inbound], Verdict], intake: Intake, patience: float) -> None:
         self._judge = judge
+        self._intake = intake
         self._patience = patience
-        self._places = asyncio.Semaphore(_ABREAST)
+        self._line: queue.SimpleQueue[_Case | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        # Deliveries that were put in line and are not done with, and the threads that are there for them.
+        self._open = 0
+        self._threads = 0
         self._late: Counter[str] = Counter()
+        # What the event loop is to hear of, and whether it was told to listen: many that are stored together wake it once.
+        self._settled: deque[_Case] = deque()
+        self._told = False
 
-    async def verdict(self, endpoint: Endpoint, inbound: Inbound) -> Verdict | None:
-        """Give the verdict; None where none came in time, or where too many of this connection are late already."""
+    async def verdict(self, endpoint: Endpoint, inbound: Inbound) -> Verdict:
+        """Give the verdict; what is to be stored is stored.
+
+        Raises:
+            Late: there is none in time.
+            TimeoutError: it could not be stored in time. It may be stored after all.
+            StoreError: it cannot be stored now. And whatever else kept it from being stored.
+        """
         if self._late[endpoint.connection] >= MOST_LATE:
-            return None
-        try:
-            async with asyncio.timeout(self._patience):
-                async with self._places:
-                    return await self._judged(endpoint, inbound)
-        except TimeoutError:
-            return None
-
-    async def _judged(self, endpoint: Endpoint, inbound: Inbound) -> Verdict:
+            raise Late
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Verdict] = loop.create_future()
-
-        def settle(verdict: Verdict | None) -> None:
-            if answer.cancelled():
-                self._late[endpoint.connection] -= 1
-            elif verdict is None:
-                answer.set_exception(RuntimeError("a judgement broke off"))
-            else:
-                answer.set_result(verdict)
-
-        def work() -> None:
-            verdict = None
-            try:
-                verdict = self._judge(endpoint, inbound)
-            finally:
-                # The loop is closed where the program ended meanwhile.
-                with suppress(RuntimeError):
-                    loop.call_soon_threadsafe(settle, verdict)
-
-        threading.Thread(target=work, name=f"webhook of {endpoint.connection}", daemon=True).start()
+        case = _Case(endpoint, inbound, loop.create_future())
+        patience = loop.call_later(self._patience, self._give_up, case)
+        self._put(case, loop)
         try:
-            return await answer
-        except asyncio.CancelledError:
-            if answer.cancelled():
-                self._late[endpoint.connection] += 1
-            raise
+            return await case.answer
+        finally:
+            patience.cancel()
+
+    def stop(self) -> None:
+        """Let the threads end that have nothing to do; for when nobody waits for a verdict."""
+        with self._lock:
+            for _ in range(self._threads):
+                self._line.put(None)
+            self._threads = 0
+
+    def _put(self, case: _Case, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._open += 1
+            more = self._open > self._threads and self._threads - self._late.total() < _ABREAST
+            self._threads += more
+        self._line.put(case)
+        if more:
+            threading.Thread(target=self._work, args=(loop,), name="judge", daemon=True).start()
+
+    def _give_up(self, case: _Case) -> None:
+        if case.answer.done():
+            return
+        case.given_up = True
+        if case.verdict is not None:
+            case.answer.set_exception(TimeoutError())
+            return
+        case.late = case.begun
+        self._late[case.endpoint.connection] += case.late
+        case.answer.set_exception(Late())
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while (case := self._line.get()) is not None:
+            try:
+                self._do(case, loop)
+            except BaseException as error:  # noqa: BLE001  # a connector may raise what ends a thread, and this one is for all
+                defects.tell(_log, "webhook.failed", error)
+                self._settle(case, loop)
+            with self._lock:
+                self._open -= 1
+
+    def _do(self, case: _Case, loop: asyncio.AbstractEventLoop) -> None:
+        if case.given_up:
+            return
+        case.begun = True
+        verdict = self._judge(case.endpoint, case.inbound)
+        if verdict.arrival is None or case.given_up:
+            case.verdict = verdict
+            self._settle(case, loop)
+            return
+        case.stored = self._intake.put(verdict.arrival, old_secret=verdict.old_secret)
+        case.verdict = verdict
+        case.stored.add_done_callback(lambda _: self._settle(case, loop))
+        self._intake.write()
+
+    def _settle(self, case: _Case, loop: asyncio.AbstractEventLoop) -> None:
+        self._settled.append(case)
+        if not self._told:
+            self._told = True
+            # The loop is closed where the program ended meanwhile.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._answer)
+
+    def _answer(self) -> None:
+        # First, so that whoever settles something behind the last look tells again.
+        self._told = False
+        while self._settled:
+            case = self._settled.popleft()
+            if case.late:
+                case.late = False
+                self._late[case.endpoint.connection] -= 1
+            if case.answer.done():
+                continue
+            error = case.stored.exception() if case.stored is not None else None
+            if error is not None:
+                case.answer.set_exception(error)
+            elif case.verdict is None:
+                case.answer.set_exception(RuntimeError("a judgement broke off"))
+            else:
+                case.answer.set_result(case.verdict)

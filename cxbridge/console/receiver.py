@@ -41,9 +41,9 @@ class Receiver:
                 nudge(f"inbox:{connection}")
 
         self._intake = Intake(bridge.store, bridge.clock, on_stored, on_storing)
-        door = Door(self.endpoints, self._intake, bridge.store, bridge.clock, settings.patience, bridge.watchdog)
+        self._door = Door(self.endpoints, self._intake, bridge.store, bridge.clock, settings.patience, bridge.watchdog)
         host, port = host_and_port(settings.listen)
-        self._listener = Listener(door.app(), host, port, settings.patience.total_seconds())
+        self._listener = Listener(self._door, host, port, settings.patience.total_seconds())
         self.address = ""
 
     def start(self) -> Self:
@@ -71,6 +71,7 @@ class Receiver:
     def stop(self) -> None:
         """Answer what is under way, then take nothing more."""
         self._listener.stop()
+        self._door.stop()
         self._intake.stop()
 
     def __enter__(self) -> Self:

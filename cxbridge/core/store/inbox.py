@@ -31,6 +31,10 @@ _done = Prepared(
     .where(_inbox.id == sa.bindparam("row"), _open)
     .values(done_at=sa.bindparam("at"), body=sa.bindparam("nothing"))
 )
+_add_if_new = Prepared(
+    lambda dialect: ignoring(dialect, schema.inbox, "connection", "event_id"),
+    columns=("connection", "event_id", "received_at", "announced", "body"),
+)
 _KEYS = ("connection", "stream", "key")
 _put_if_new = Prepared(
     lambda dialect: ignoring(dialect, schema.announcements, *_KEYS), columns=schema.announcements.c.keys()
@@ -83,27 +87,16 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 def add(tx: Tx, arrivals: Sequence[Arrival]) -> list[bool]:
     """Store deliveries and what they announce; tells for each whether it is new. A known event id changes nothing."""
-    first: dict[tuple[str, str], int] = {}
-    for place, one in enumerate(arrivals):
-        first.setdefault((one.connection, one.event_id), place)
-    statement = ignoring(tx.dialect, schema.inbox, "connection", "event_id").returning(
-        _inbox.connection, _inbox.event_id
-    )
-    rows = [_row(arrivals[place]) for place in first.values()]
-    stored: set[tuple[str, str]] = set()
-    for some in chunks(rows):
-        stored.update((row.connection, row.event_id) for row in tx.connection.execute(statement, list(some)))
-    new = {first[pair] for pair in stored}
+    new = [_add_if_new.run(tx.connection, _row(one)) > 0 for one in arrivals]
     told: dict[tuple[str, str, str], datetime] = {}
     begun: dict[tuple[str, str, str], datetime] = {}
-    for place in sorted(new):
-        one = arrivals[place]
-        for nudge in one.nudges:
+    for one, is_new in zip(arrivals, new, strict=True):
+        for nudge in one.nudges if is_new else ():
             told[(one.connection, *_place(nudge))] = one.received_at
             begun.setdefault((one.connection, nudge.stream, ""), one.received_at)
     _put(tx, _put_if_new, begun)
     _put(tx, _put_over, told)
-    return [place in new for place in range(len(arrivals))]
+    return new
 
 
 def waiting(tx: Tx, after: int = 0, limit: int = 500, *, connection: str | None = None) -> list[Waiting]:
