@@ -3,6 +3,7 @@
 import re
 import ssl
 from collections.abc import Iterator
+from functools import lru_cache
 from time import monotonic
 
 import httpx
@@ -27,12 +28,12 @@ class DirectTransport(httpx.BaseTransport):
 
     At most `most` connections are open; who asks for more waits in line, for as long as the time-out for it says. One that was not
     used for `kept_for` seconds is closed at the next request. Closing the transport ends what is under way; where a connection is
-    just being made, that ends by its time-out at the latest, and nothing is sent.
+    just being made, that ends by its time-out at the latest, and nothing is sent. `trust` is what is trusted by the HTTP library,
+    unless another one is given.
     """
 
-    def __init__(self, trust: ssl.SSLContext, *, most: int = 10, kept_for: float = 5.0) -> None:
-        trust.set_alpn_protocols(["http/1.1"])
-        self._lines = Lines(trust, most=most, kept_for=kept_for)
+    def __init__(self, trust: ssl.SSLContext | None = None, *, most: int = 10, kept_for: float = 5.0) -> None:
+        self._lines = Lines(trust or _trusted(), most=most, kept_for=kept_for)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and give its answer as soon as the head is there.
@@ -53,11 +54,11 @@ class DirectTransport(httpx.BaseTransport):
                 if unsent is not None:
                     raise unsent from unsent.__cause__
                 raise
+            stream = _Body(answer, ear, self._lines, line, stays=stays and answer.stays and unsent is None)
+            return httpx.Response(answer.status, headers=answer.headers, stream=stream)
         except BaseException:
             self._lines.drop(line)
             raise
-        stream = _Body(answer, ear, self._lines, line, stays=stays and answer.stays and unsent is None)
-        return httpx.Response(answer.status, headers=answer.headers, stream=stream)
 
     def close(self) -> None:
         """Close all connections, and end what is under way."""
@@ -116,6 +117,16 @@ class _Body(httpx.SyncByteStream):
             self._lines.give(line)
         else:
             self._lines.drop(line)
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """Give the certificates that are trusted, read once for all clients: each copy takes a megabyte and 20 ms."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    # Some builds take an end that was cut off for one in order; that would make half an answer a whole one.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context
 
 
 def _say(line: Line, head: bytes, body: bytes, timeout: float | None) -> httpx.WriteError | None:

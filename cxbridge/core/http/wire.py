@@ -5,7 +5,6 @@ import logging
 import ssl
 import zlib
 from collections.abc import Mapping
-from functools import lru_cache
 
 import httpx
 
@@ -83,17 +82,8 @@ def open_way(transport: httpx.BaseTransport | None, *, read_only: bool, token_ur
         # They log whole URLs and the vendor's headers; what may be known goes through `on_request`.
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.WARNING)
-    inner = transport or DirectTransport(_trusted())
+    inner = transport or DirectTransport()
     return ReadOnlyTransport(inner, token_url) if read_only else inner
-
-
-@lru_cache(maxsize=1)
-def _trusted() -> ssl.SSLContext:
-    """Give the certificates that are trusted, read once for all clients: each copy takes a megabyte and 20 ms."""
-    context = httpx.create_ssl_context(trust_env=False)
-    # Some builds take an end that was cut off for one in order; that would make half an answer a whole one.
-    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    return context
 
 
 def sendable(value: str) -> bool:

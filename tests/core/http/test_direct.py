@@ -973,6 +973,7 @@ class Papers:
     def trust(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self.trusted)
+        context.set_alpn_protocols(["http/1.1"])
         return context
 
 
