@@ -27,7 +27,7 @@ from cxbridge.core.connector import (
     Receipt,
     Stream,
 )
-from cxbridge.core.http import MemoryTokens, open_client
+from cxbridge.core.http import DirectTransport, MemoryTokens, open_client
 from cxbridge.core.http.library import httpx
 from cxbridge.core.ledger import digest_of
 from cxbridge.testing.line import Line
@@ -170,7 +170,7 @@ class Lab:
     def __post_init__(self) -> None:
         vendor = self.vendor
         if vendor is None:
-            vendor = httpx.HTTPTransport(trust_env=False)
+            vendor = DirectTransport()
         elif not isinstance(vendor, httpx.BaseTransport):
             vendor = httpx.MockTransport(vendor)
         self.line = Line(vendor, self.clock, self.page_size)

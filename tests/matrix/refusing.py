@@ -9,6 +9,7 @@ from unittest import mock
 import httpx
 
 from cxbridge.core.errors import RateLimited, Retryable
+from cxbridge.core.http import DirectTransport
 from tests.matrix.play import Play, Table
 
 HOUR = 3600.0
@@ -105,7 +106,7 @@ class _Redirected(httpx.BaseTransport):
 
     def __init__(self, **there: Any) -> None:
         self._there = there
-        self._inner = httpx.HTTPTransport(trust_env=False)
+        self._inner = DirectTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.url = request.url.copy_with(**self._there)

@@ -7,6 +7,7 @@ from cxbridge.core.http.address import on_this_machine
 from cxbridge.core.http.auth import Anonymous, Auth, Basic, Bearer, ClientCredentials, RefreshToken
 from cxbridge.core.http.breaker import Breaker, BreakerState, BreakerStore
 from cxbridge.core.http.client import Client, open_client
+from cxbridge.core.http.direct import DirectTransport
 from cxbridge.core.http.endpoint import Endpoint
 from cxbridge.core.http.holds import HoldStore
 from cxbridge.core.http.limits import Budget, BudgetState, Limiter
@@ -39,6 +40,7 @@ __all__ = [
     "BreakerState",
     "BreakerStore",
     "BudgetState",
+    "DirectTransport",
     "HoldStore",
     "Limiter",
     "MemoryTokens",

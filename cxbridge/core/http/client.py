@@ -174,7 +174,7 @@ class Client:
         return self._breaker.until()
 
     def close(self) -> None:
-        """End all waiting and close the connections; calls under way fail as never sent, or when their answer came."""
+        """End all waiting and close the connections; calls under way fail at once, as never sent or with a fate that is unknown."""
         self._closed.set()
         self._wire.close()
 

@@ -5,20 +5,19 @@ import logging
 import ssl
 import zlib
 from collections.abc import Mapping
-from functools import lru_cache
 
 from cxbridge import __version__
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import Rejected, Retryable, WireFormat, Withheld
+from cxbridge.core.http.direct import DirectTransport
 from cxbridge.core.http.headers import Told
 from cxbridge.core.http.library import httpx
+from cxbridge.core.http.lines import DRIP
 
 MIB = 1024 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Text of a vendor compresses 10 to 30 times; far more is an attack. Small bodies may.
 STEEPEST = 200
-# A body may drip for this many time-outs in all before it counts as lost.
-DRIP = 4
 
 # How we name ourselves to a vendor.
 USER_AGENT = f"cxbridge/{__version__}"
@@ -82,16 +81,8 @@ def open_way(transport: httpx.BaseTransport | None, *, read_only: bool, token_ur
         # They log whole URLs and the vendor's headers; what may be known goes through `on_request`.
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.WARNING)
-    # Idle connections are dropped early: a write over one that the vendor has just closed is a write of unknown fate.
-    limits = httpx.Limits(max_connections=10, max_keepalive_connections=10, keepalive_expiry=5.0)
-    inner = transport or httpx.HTTPTransport(verify=_trusted(), limits=limits, trust_env=False)
+    inner = transport or DirectTransport()
     return ReadOnlyTransport(inner, token_url) if read_only else inner
-
-
-@lru_cache(maxsize=1)
-def _trusted() -> ssl.SSLContext:
-    """Give the certificates that are trusted, read once for all clients: each copy takes a megabyte and 20 ms."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 def sendable(value: str) -> bool:
@@ -182,6 +173,8 @@ class Wire:
             finally:
                 response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            if self._closed:
+                raise Withheld("the client is closed", sent=False) from error
             raise Retryable(_unreachable(error), sent=False) from error
         except httpx.TimeoutException as error:
             raise Retryable("no answer in time") from error

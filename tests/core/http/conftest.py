@@ -113,9 +113,9 @@ class Socket:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            with peer:
+            with peer, suppress(ConnectionAbortedError):
                 for answer in group:
-                    self.requests.append(_whole_request(peer))
+                    self.requests.append(whole_request(peer))
                     peer.sendall(answer)
                 if self._reset:
                     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -127,15 +127,29 @@ class Socket:
         self._thread.join(timeout=5)
 
 
-def _whole_request(peer: socket.socket) -> bytes:
+def whole_request(peer: socket.socket) -> bytes:
+    """Read a request with its body.
+
+    Raises:
+        ConnectionAbortedError: the other side hung up before that.
+    """
     got = b""
     while b"\r\n\r\n" not in got:
-        got += peer.recv(65536)
+        got += _more(peer)
     head, _, body = got.partition(b"\r\n\r\n")
     length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
-    while len(body) < length:
-        body += peer.recv(65536)
-    return head + b"\r\n\r\n" + body
+    parts = [body]
+    while length > len(body):
+        parts.append(_more(peer))
+        length -= len(parts[-1])
+    return head + b"\r\n\r\n" + b"".join(parts)
+
+
+def _more(peer: socket.socket) -> bytes:
+    more = peer.recv(65536)
+    if not more:
+        raise ConnectionAbortedError
+    return more
 
 
 @pytest.fixture

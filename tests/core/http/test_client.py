@@ -1,5 +1,6 @@
 """What goes out is what was asked for, to the connection's own host, and every try is reported."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import httpx
@@ -12,7 +13,7 @@ from cxbridge.core.clock import ManualClock
 from cxbridge.core.errors import Rejected, Retryable, Withheld
 from cxbridge.core.http import Basic, Bearer, Budget, Endpoint, RequestDone, user_agent
 
-from .conftest import BASE, START, Open, Vendor
+from .conftest import BASE, START, Open, Socket, Vendor
 
 
 @pytest.mark.parametrize(
@@ -203,12 +204,21 @@ def test_closing_ends_a_wait(connect: Open, vendor: Vendor) -> None:
     assert len(vendor.seen) == 1
 
 
-def test_through_the_real_transport(respx_mock: respx.MockRouter, connect: Open) -> None:
-    route = respx_mock.get(f"{BASE}/a", params={"x": "1"}).respond(200, json={"n": 7}, headers={"atl-traceid": "t-1"})
-    endpoint = Endpoint(BASE, auth=Bearer(SecretStr("a-word")), request_id_header="ATL-TraceId")
+def test_through_the_real_transport(connect: Open, serve: Callable[..., Socket]) -> None:
+    server = serve(b'HTTP/1.1 200 OK\r\natl-traceid: t-1\r\nContent-Length: 7\r\n\r\n{"n":7}')
+    endpoint = Endpoint(server.url, auth=Bearer(SecretStr("a-word")), request_id_header="ATL-TraceId")
     reply = connect(endpoint, transport=None).get("/a", {"x": 1})
     assert reply.json() == {"n": 7}
     assert reply.request_id == "t-1"
+    assert server.requests[0].startswith(b"GET /a?x=1 HTTP/1.1\r\n")
+    assert b"\r\nauthorization: Bearer a-word\r\n" in server.requests[0]
+
+
+def test_through_a_transport_of_the_http_library(respx_mock: respx.MockRouter, connect: Open) -> None:
+    """Recordings and mocks of vendors take hold beneath it."""
+    route = respx_mock.get(f"{BASE}/a", params={"x": "1"}).respond(200, json={"n": 7})
+    reply = connect(transport=httpx.HTTPTransport(trust_env=False)).get("/a", {"x": 1})
+    assert reply.json() == {"n": 7}
     assert route.calls.last.request.headers["authorization"] == "Bearer a-word"
 
 

@@ -80,7 +80,8 @@ def test_errors_logs_and_reports(
     respx_mock.post(TOKEN_URL).mock(return_value=answer if for_token else granted)
     respx_mock.route(host="acme.example").mock(return_value=answer)
     tokens = MemoryTokens()
-    client = connect(Endpoint(BASE, auth=auth), transport=None, tokens=tokens)
+    # The one that says more in its log than ours.
+    client = connect(Endpoint(BASE, auth=auth), transport=httpx.HTTPTransport(trust_env=False), tokens=tokens)
     told = [repr(client), repr(tokens)]
     for ask in (client.get, client.post):
         try:

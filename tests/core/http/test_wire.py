@@ -205,7 +205,7 @@ def test_sockets_a_closed_port_means_never_sent(connect: Open, serve: Serve) -> 
 
 def test_sockets_silence_ends_by_the_timeout(connect: Open, serve: Serve) -> None:
     server = serve(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"rows":', OK)
-    waiting = connect(Endpoint(server.url, timeout=0.05), transport=httpx.HTTPTransport())
+    waiting = connect(Endpoint(server.url, timeout=0.05), transport=None)
     with pytest.raises(Retryable):
         waiting.put("/a", {})
 

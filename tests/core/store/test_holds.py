@@ -5,6 +5,7 @@ import sys
 import textwrap
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from cxbridge.core.errors import RateLimited
@@ -106,6 +107,7 @@ def test_after_a_kill_nothing_is_sent_before_the_time_that_was_told(store_url, c
         clock=clock,
         tokens=MemoryTokens(),
         limiter=Limiter(clock, holds=KeptHolds(store)),
+        transport=httpx.MockTransport(respx_mock.handler),
     ) as client:
         with pytest.raises(RateLimited) as caught:
             client.get("/a")

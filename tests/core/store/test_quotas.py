@@ -6,6 +6,7 @@ import textwrap
 from datetime import timedelta
 from typing import ClassVar
 
+import httpx
 import pytest
 
 from cxbridge.core.connector import Connector
@@ -121,6 +122,7 @@ def test_the_engine_keeps_the_count_over_restarts_and_gives_back_what_was_not_se
             clock,
             StoredTokens(SealedTokens(store, bytes(32))),
             quotas=KeptQuotas(store),
+            transport_of=lambda name: httpx.MockTransport(respx_mock.handler),
         )
         for _ in range(sent):
             clients.of("cs").get("/a")

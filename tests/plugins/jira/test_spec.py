@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.http import MemoryTokens, open_client
+from cxbridge.core.http import DirectTransport, MemoryTokens, open_client
 from cxbridge.plugins.jira import Jira
 from cxbridge.sandbox.clock import SandboxClock
 from cxbridge.sandbox.server import Sandbox
@@ -37,7 +37,7 @@ class Listening(httpx.BaseTransport):
     """Hands requests on and keeps them."""
 
     def __init__(self) -> None:
-        self.inner = httpx.HTTPTransport(trust_env=False)
+        self.inner = DirectTransport()
         self.heard: list[httpx.Request] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

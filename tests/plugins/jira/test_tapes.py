@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
+import httpx
 import pytest
 import vcr
 
@@ -22,7 +23,14 @@ def play(clock: ManualClock) -> Iterator[Callable[[str], cx.Client]]:
     """Open a client whose site is a tape; the test fails when something was not asked for."""
     opened: list[tuple[cx.Client, vcr.cassette.Cassette]] = []
     recorder = vcr.VCR(record_mode="none", match_on=("method", "scheme", "host", "path", "query", "body"))
-    client = open_client(JIRA.endpoint(), connection="tracker", clock=clock, tokens=MemoryTokens(), random=Random(1))
+    client = open_client(
+        JIRA.endpoint(),
+        connection="tracker",
+        clock=clock,
+        tokens=MemoryTokens(),
+        transport=httpx.HTTPTransport(trust_env=False),
+        random=Random(1),
+    )
     tapes = []
 
     def begin(name: str) -> cx.Client:

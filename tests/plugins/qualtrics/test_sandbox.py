@@ -13,7 +13,7 @@ import pytest
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.http import MemoryTokens, open_client
+from cxbridge.core.http import DirectTransport, MemoryTokens, open_client
 from cxbridge.core.ledger import digest_of
 from cxbridge.plugins.qualtrics import Qualtrics
 from cxbridge.sandbox import verdict
@@ -273,7 +273,7 @@ class OtherHost(httpx.BaseTransport):
 
     def __init__(self, url: str) -> None:
         self._target = httpx.URL(url)
-        self._inner = httpx.HTTPTransport(trust_env=False)
+        self._inner = DirectTransport()
         OtherHost.asked = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 
@@ -71,7 +70,6 @@ class Place:
                 clock=self.clock,
                 tokens=MemoryTokens(),
                 random=Random(1),
-                transport=httpx.HTTPTransport(trust_env=False),
             )
         )
 

@@ -17,7 +17,7 @@ import pytest
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.http import MemoryTokens, open_client
+from cxbridge.core.http import DirectTransport, MemoryTokens, open_client
 from cxbridge.plugins.slack import Slack
 from cxbridge.sandbox import seed
 from cxbridge.sandbox.clock import SandboxClock
@@ -52,7 +52,7 @@ class Listening(httpx.BaseTransport):
     """Hands requests on and keeps them."""
 
     def __init__(self) -> None:
-        self.inner = httpx.HTTPTransport(trust_env=False)
+        self.inner = DirectTransport()
         self.heard: list[httpx.Request] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -374,10 +374,7 @@ def test_fifteen_messages_once_a_minute_are_enough_to_come_to_the_end(clock: Man
         seen: list[str] = []
         cursor: cx.Json = None
         pulls = 0
-        transport = httpx.HTTPTransport(trust_env=False)
-        with open_client(
-            slack.endpoint(), connection="chat", clock=clock, tokens=MemoryTokens(), transport=transport
-        ) as client:
+        with open_client(slack.endpoint(), connection="chat", clock=clock, tokens=MemoryTokens()) as client:
             while len(seen) < 88 and pulls < 30:
                 pulls += 1
                 try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import vcr
 
@@ -20,7 +21,13 @@ MARKER = "cxb:0123456789abcdef"
 def client(connect: Callable[..., Zendesk], clock: ManualClock) -> Iterator[cx.Client]:
     """A client whose every request must be on the tape, parameter by parameter and body by body."""
     account = connect()
-    with open_client(account.endpoint(), connection="support", clock=clock, tokens=MemoryTokens()) as opened:
+    with open_client(
+        account.endpoint(),
+        connection="support",
+        clock=clock,
+        tokens=MemoryTokens(),
+        transport=httpx.HTTPTransport(trust_env=False),
+    ) as opened:
         yield opened
 
 

@@ -29,6 +29,7 @@ from cxbridge.core.config import Configuration, load
 from cxbridge.core.engine import jobs, leasing, workers
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.daemon import Daemon, Watcher
+from cxbridge.core.http import DirectTransport
 from cxbridge.core.store import Store, Tx, agenda, dispatcher, leases, outbox, postgresql
 from tests.reliability.stage import compiled_once
 from tests.reliability.wrong import engines
@@ -150,7 +151,7 @@ class _Watched(httpx.BaseTransport):
     """The network, with a place before and after each request."""
 
     def __init__(self, connection: str, places: _Places) -> None:
-        self._inner = httpx.HTTPTransport(verify=_trust[0], trust_env=False)
+        self._inner = DirectTransport(_trust[0])
         self._connection = connection
         self._places = places
 
