@@ -54,11 +54,18 @@ class Workshop:
         self.waker = Waker(store, self.pusher.settler, clock, self.library.of_run, probe)
 
     def plan(self, on_batch: Callable[[Planned], None] | None = None) -> Planned:
-        """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come."""
+        """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come.
+
+        The connections for which batches made something to do are told to `on_batch`, if it is given, and those alone that what
+        comes after the batches made something to do for are in the result.
+        """
         self.library.refresh()
         # A batch of planning begins with finding out who is who: only many are looked at in commits of their own before.
         self.identifier.run(least=identity.BATCH)
         planned = self.planner.plan(self.library.recipes, on_batch)
+        if on_batch is not None:
+            # Who waits for them has begun by now, and would only look in vain once more.
+            planned.connections = set()
         if not planned.changes:
             self.identifier.run()
         planned.add(self.rematcher.look_again(self.library.recipes))

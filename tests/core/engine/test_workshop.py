@@ -6,6 +6,7 @@ from threading import Barrier
 
 import pytest
 
+from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.engine import workshop
 from cxbridge.core.errors import ConfigError
@@ -42,6 +43,24 @@ def test_threads_that_ask_at_once_get_the_same(
         assert len(set(threads.map(ask, range(4)))) == 1
         assert len(made) == 1
         assert [one.id for one in bridge.library.recipes] == ["example"]
+
+
+def test_whom_a_batch_made_something_to_do_for_is_told_once(tmp_path: Path, clock: ManualClock) -> None:
+    step = """
+[[step]]
+id = "tell"
+do = "chat.message.notify_once"
+with = { to = "#support", text = "look" }
+"""
+    with company(tmp_path, HEAD + step, clock) as staged:
+        told: list[set[str]] = []
+        staged.vendors.put("desk/tickets", cx.Ticket(source_id="1", subject="x"))
+        staged.bridge.pull("desk", "tickets")
+        planned = staged.bridge.plan(lambda one: told.append(set(one.connections)))
+        assert (planned.started, told, planned.connections) == (1, [{"chat"}], set())
+        staged.vendors.put("desk/tickets", cx.Ticket(source_id="2", subject="x"))
+        staged.bridge.pull("desk", "tickets")
+        assert staged.bridge.plan().connections == {"chat"}
 
 
 def test_a_key_that_was_altered_is_told_once_it_is_needed_and_keeps_nothing_else_from_work(
