@@ -348,8 +348,7 @@ class Daemon:
         for other in pushed.connections:
             if other != connection:
                 self.nudge(f"push:{other}")
-        if pushed.confirmed:
-            # A run that went on may have come to a step at which it waits.
+        if pushed.waits:
             self._set_waking()
         if pushed.next_at is not None:
             self._later(f"push:{connection}", pushed.next_at)

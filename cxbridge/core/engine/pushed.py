@@ -18,7 +18,8 @@ RecipeOf = Callable[[Run], Recipe | None]
 class Pushed:
     """What one push of a connection did. `next_at` is when something is due again; `connections` have new work.
 
-    `kept_back` is until when we keep back ourselves what is due: the vendor is left alone, or another worker speaks to it.
+    `waits` says whether a run came to a step at which it waits for a time. `kept_back` is until when we keep back ourselves what is
+    due: the vendor is left alone, or another worker speaks to it.
     """
 
     confirmed: int = 0
@@ -27,6 +28,7 @@ class Pushed:
     unknown: int = 0
     dead: int = 0
     paused: bool = False
+    waits: bool = False
     kept_back: datetime | None = None
     next_at: datetime | None = None
     connections: set[str] = field(default_factory=set)
@@ -37,6 +39,7 @@ class Pushed:
         for name in ("confirmed", "adopted", "retried", "unknown", "dead"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.paused = self.paused or other.paused
+        self.waits = self.waits or other.waits
         self.kept_back = other.kept_back or self.kept_back
         self.next_at = other.next_at
         self.connections |= other.connections

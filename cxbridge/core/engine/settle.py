@@ -144,6 +144,7 @@ class Settler:
         scopes = Scopes(tx, now)
         advanced = self.stepper.advance(scopes, recipe, run, open_ones)
         runs.save(tx, advanced.run)
+        result.waits = result.waits or advanced.run.wake_at is not None
         outbox.add(tx, advanced.deliveries)
         advanced.keep(tx, now)
         joined = joining.keep(self.stepper, scopes, recipe, advanced)
