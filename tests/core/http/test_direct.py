@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -509,7 +510,7 @@ def test_what_drips_is_given_up(scene: Scene, first: bytes) -> None:
 
     server = scene.acts(play)
     try:
-        with pytest.raises(httpx.ReadTimeout, match="too slowly"):
+        with pytest.raises(httpx.ReadTimeout):
             ask(scene.transport(), server.url, read=0.1)
     finally:
         ended.set()
@@ -529,14 +530,13 @@ def test_a_server_that_takes_too_little_is_given_up(scene: Scene) -> None:
     ended = threading.Event()
 
     def sip(peer: socket.socket) -> None:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         while not ended.wait(0.02):
-            peer.recv(200_000)
+            peer.recv(1_000_000)
 
     server = scene.acts(sip)
     try:
         with pytest.raises(httpx.WriteTimeout):
-            ask(scene.transport(), server.url, "POST", bytes(256 * 1024 * 1024), write=0.1)
+            ask(scene.transport(), server.url, "POST", bytes(128 * 1024 * 1024), write=0.1)
     finally:
         ended.set()
 
@@ -664,10 +664,24 @@ def test_both_sides_must_want_to_keep_it(scene: Scene, answer: bytes, headers: A
     assert server.connections == 2
 
 
-def test_an_answer_that_was_not_read_ends_its_connection(scene: Scene) -> None:
-    server = scene.says((HEAD + b"Content-Length: 5\r\n\r\nok", OK), OK)
+@pytest.mark.parametrize("parts", [0, 1])
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("GET", HEAD + b"Content-Length: 5\r\n\r\nok"),
+        ("GET", CHUNKED + b"2\r\nok\r\n"),
+        ("DELETE", b"HTTP/1.1 204 No Content\r\n\r\nok"),
+    ],
+)
+def test_an_answer_that_was_not_read_to_its_end_ends_its_connection(
+    scene: Scene, method: str, answer: bytes, parts: int
+) -> None:
+    server = scene.says((answer, OK), OK)
     transport = scene.transport()
-    transport.handle_request(request(server.url)).close()
+    response = transport.handle_request(request(server.url, method))
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    list(islice(response.stream, parts))
+    response.close()
     assert ask(transport, server.url) == (200, b"ok")
     assert server.connections == 2
 
