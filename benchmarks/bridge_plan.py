@@ -65,6 +65,7 @@ once_per = "ticket.id"
 
 [limits]
 halt_if_matches = 1000000
+writes_per_hour = 1000000
 
 [[step]]
 id = "issue"
