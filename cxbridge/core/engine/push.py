@@ -55,6 +55,8 @@ class _Turn:
     begun: dict[str, _Ready] = field(default_factory=dict)
     # See `guard.must_wait`.
     far: set[str] = field(default_factory=set)
+    # Recipes all of whose deliveries wait, since it was last asked what is due.
+    waiting: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -109,6 +111,7 @@ class Pusher:
         def due(most: int) -> list[Delivery]:
             nonlocal first
             turn.far.clear()
+            turn.waiting.clear()
             found, first = first, None
             if found is None:
                 with self.store.read() as tx:
@@ -210,7 +213,9 @@ class Pusher:
             return None
         if seen.wait and delivery.state != "unknown" and not failing.is_notice(delivery):
             # What is in doubt is looked up all the same: that tells what was done, and does nothing.
-            self.settler.postpone(delivery, seen.wait, timedelta(minutes=1), result)
+            if delivery.recipe not in turn.waiting:
+                turn.waiting.add(delivery.recipe)
+                self.settler.put_off(delivery, seen.wait, timedelta(minutes=1), result)
             return None
         ready = self._ready(delivery, action, seen, run)
         if delivery.state == "unknown":

@@ -300,14 +300,13 @@ class Settler:
         # Half of it is drawn, so that many deliveries that failed together do not come back together.
         return timedelta(seconds=self.random.uniform(ceiling / 2, ceiling))
 
-    def postpone(self, delivery: Delivery, why: str, wait: timedelta, result: Pushed) -> None:
-        """Leave a delivery for later without counting a try."""
-        self.keep(
-            msgspec.structs.replace(
-                delivery, state="retry", not_before=self.clock.now() + wait, error=why, error_code="waits"
+    def put_off(self, delivery: Delivery, why: str, wait: timedelta, result: Pushed) -> None:
+        """Leave a delivery for later without counting a try, and with it all of its recipe that are due: they wait for the same."""
+        now = self.clock.now()
+        with self.store.write() as tx:
+            result.retried += outbox.put_off(
+                tx, delivery.connection, delivery.recipe, now=now, until=now + wait, why=why, but=failing.STEP
             )
-        )
-        result.retried += 1
 
     def leave_out(
         self, tx: Tx, delivery: Delivery, run: Run, recipe: Recipe, refused: consent.Refusal, result: Pushed

@@ -48,6 +48,19 @@ _by_marker = Prepared(
         _deliveries.connection == sa.bindparam("connection"), _deliveries.marker == sa.bindparam("marker")
     ).order_by(_deliveries.seq)
 )
+# Those of a recipe that are due and would be sent, but for one kind of step.
+_put_off = Prepared(
+    sa.update(schema.deliveries)
+    .where(
+        _deliveries.connection == sa.bindparam("at_connection"),
+        _deliveries.recipe == sa.bindparam("of_recipe"),
+        schema.among(_deliveries.state, OPEN_DELIVERIES),
+        schema.among(_deliveries.state, ("planned", "retry")),
+        _deliveries.not_before <= sa.bindparam("now"),
+        _deliveries.step != sa.bindparam("but"),
+    )
+    .values({name: sa.bindparam(name) for name in ("state", "not_before", "error", "error_code")})
+)
 _sent_since = Prepared(
     sa.select(sa.func.count()).where(
         _deliveries.recipe == sa.bindparam("recipe"), _deliveries.sent_at >= sa.bindparam("since")
@@ -135,6 +148,16 @@ def claim(tx: Tx, sent: Delivery, stands: DeliveryState) -> bool:
     row: dict[str, Any] = {"delivery": sent.id, "stands": stands}
     row |= {"state": sent.state, "attempts": sent.attempts, "sent_at": sent.sent_at}
     return _claim.run(tx.connection, row) > 0
+
+
+def put_off(tx: Tx, connection: str, recipe: str, *, now: datetime, until: datetime, why: str, but: str) -> int:
+    """Have all of a recipe's deliveries that are due at a connection wait, but for those of the step `but`; gives how many.
+
+    None counts as tried by that.
+    """
+    row = {"at_connection": connection, "of_recipe": recipe, "now": now, "but": but}
+    row |= {"state": "retry", "not_before": until, "error": why, "error_code": "waits"}
+    return _put_off.run(tx.connection, row)
 
 
 def get(tx: Tx, delivery_id: str) -> Delivery | None:

@@ -1,6 +1,7 @@
 """Pull and push against a connector made for the purpose: commits, reading ahead, effect classes, refusals."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine import failing, guard
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.pull import pull
 from cxbridge.core.engine.push import Pusher
@@ -240,6 +242,49 @@ def test_what_was_called_off_while_its_turn_came_is_not_sent(
     pusher.probe = probe
     assert play(pusher, one, client, clock).state == "cancelled"
     assert vendor.done == []
+
+
+def test_what_waits_for_the_same_is_put_off_together_and_keeps_no_others(
+    store: Store, client: cx.Client, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = Vendor()
+    pusher, one = pushing(store, clock, vendor, cx.Idempotent())
+    with store.write() as tx:
+        first, run = outbox.get(tx, "dlv_1"), runs.get(tx, "run_1")
+        assert first is not None
+        assert run is not None
+        runs.start(tx, msgspec.structs.replace(run, id="run_2", recipe="other"))
+        runs.start(tx, msgspec.structs.replace(run, id="run_3", once="3"))
+        more = []
+        for number in range(2, 130):
+            ref = Ref("fake", "tickets", str(number))
+            of = {"run": "run_2", "recipe": "other"} if number == 100 else {}
+            ident, marker = f"dlv_{number}", f"cxb:{number:016}"
+            one_more = msgspec.structs.replace(first, id=ident, target=ref, order_key=str(ref), marker=marker, **of)
+            # What tells of a failure goes out all the same.
+            notice = msgspec.structs.replace(one_more, run="run_3", step=failing.STEP)
+            more.append(notice if number == 120 else one_more)
+        outbox.add(tx, more)
+    commits: list[object] = []
+    commit = store._to_write.commit
+
+    def counted(connection: Any) -> None:
+        commits.append(connection)
+        commit(connection)
+
+    monkeypatch.setattr(store._to_write, "commit", counted)
+    monkeypatch.setattr(guard, "must_wait", lambda *_: "the hour is full")
+    pusher.settler = replace(pusher.settler, recipe_of=lambda _: None)
+    pusher.recipe_of = lambda run: object() if run.id == "run_1" else None  # type: ignore[assignment, return-value]
+    pushed = pusher.push(one, client)
+    assert (pushed.retried, pushed.confirmed) == (127, 2)
+    assert pushed.next_at == clock.now() + timedelta(minutes=1)
+    assert len(commits) < 10
+    with store.read() as tx:
+        left = outbox.find(tx, state="retry", limit=500)
+    assert {(one.recipe, one.not_before, one.attempts, one.error) for one in left} == {
+        ("r", clock.now() + timedelta(minutes=1), 0, "the hour is full")
+    }
 
 
 @pytest.mark.parametrize("lost", ["lost", "defect"])
