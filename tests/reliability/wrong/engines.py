@@ -17,6 +17,7 @@ from cxbridge.console.intake import Intake
 from cxbridge.core.connector import Call
 from cxbridge.core.engine import approvals, plan, pull, push, subjects
 from cxbridge.core.engine.batch import Planned
+from cxbridge.core.engine.doubts import Doubt, Doubts
 from cxbridge.core.engine.leasing import Holder
 from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.push import Pusher
@@ -152,13 +153,13 @@ def _sent_again() -> AbstractContextManager[object]:
                 outbox.update(tx, msgspec.structs.replace(one, state="planned"))
         return 0
 
-    def settle_doubt(pusher: Pusher, *given: Any) -> None:
-        delivery = given[4]
-        pusher.settler.keep(msgspec.structs.replace(delivery, state="planned", not_before=pusher.clock.now()))
+    def decide(doubts: Doubts, doubt: Doubt, *_: object) -> None:
+        sent = msgspec.structs.replace(doubt.delivery, state="planned", not_before=doubts.clock.now())
+        doubts.settler.keep(sent)
 
     return _several(
         partial(mock.patch.object, Pusher, "recover", recover),
-        partial(mock.patch.object, Pusher, "_settle_doubt", settle_doubt),
+        partial(mock.patch.object, Doubts, "decide", decide),
     )()
 
 
