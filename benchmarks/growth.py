@@ -5,7 +5,7 @@
 
 Each size is a process of its own that fills its own store (`benchmarks.bridge_growth`), in memory that does not grow with it.
 Nothing but storage may grow faster than logarithmically: a figure that more than doubles where ten times as much is stored, is
-named. On two cores a million tickets take some four minutes, nearly all of them to fill the store, and half a GB of disk; ten
+named. On two cores a million tickets take a minute and a half, nearly all of it to fill the store, and half a GB of disk; ten
 million take ten times that.
 """
 
