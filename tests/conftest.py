@@ -9,10 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.store import Store, schema
+
+# How long an example takes is the machine's affair, and what others do on it.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture
