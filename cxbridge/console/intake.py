@@ -87,8 +87,15 @@ class Intake:
             if self._writing:
                 return
             self._writing = True
-        while batch := self._taken():
-            self._write(batch)
+        try:
+            while batch := self._taken():
+                self._write(batch)
+        except BaseException:
+            # Whatever it was, the next one that comes must not wait for a thread that is gone.
+            with self._lock:
+                self._writing = False
+                self._rests.notify_all()
+            raise
 
     def _taken(self) -> list[_Put]:
         """Take what is in line; rest where that is nothing, in one step, so that nobody leaves a delivery to one who goes."""

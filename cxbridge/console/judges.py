@@ -13,12 +13,12 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 
-import structlog
-
 from cxbridge.console.endpoints import Endpoint, Verdict
 from cxbridge.console.intake import Intake
 from cxbridge.core import defects
 from cxbridge.core.connector import Inbound
+from cxbridge.core.errors import StoreError
+from cxbridge.core.logs import structlog
 
 _log = structlog.get_logger("cxbridge")
 
@@ -153,10 +153,13 @@ class Judges:
                 self._late[case.endpoint.connection] -= 1
             if case.answer.done():
                 continue
-            error = case.stored.exception() if case.stored is not None else None
-            if error is not None:
-                case.answer.set_exception(error)
-            elif case.verdict is None:
+            stored = case.stored
+            if case.verdict is None:
                 case.answer.set_exception(RuntimeError("a judgement broke off"))
+            elif stored is not None and not stored.done():
+                # Whoever was storing it is gone, and whether it is stored is not waited for here: the vendor shall come again.
+                case.answer.set_exception(StoreError("storing broke off"))
+            elif stored is not None and (error := stored.exception()) is not None:
+                case.answer.set_exception(error)
             else:
                 case.answer.set_result(case.verdict)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from cxbridge.console.intake import Intake
 from cxbridge.console.judges import Judges, Late
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.connector import Announced, Inbound, Webhook
+from cxbridge.core.errors import StoreError
 from cxbridge.core.store import Store, inbox
 from tests.console.test_intake import arrival
 
@@ -52,6 +54,39 @@ def test_code_that_ends_its_thread_ends_nothing_else(intake: Intake, clock: Manu
         return found
 
     assert asyncio.run(all_of_them()) == [401, 401, 401]
+
+
+def test_storing_that_breaks_off_has_the_vendor_come_again_and_holds_up_nobody(
+    sqlite_store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = Intake(sqlite_store, clock, lambda _: None)
+    intake.start()
+    write = intake._write
+    broken = [1]
+
+    def breaks_off(batch: list[Any]) -> None:
+        if broken.pop():
+            raise SystemExit(3)
+        write(batch)
+
+    monkeypatch.setattr(intake, "_write", breaks_off)
+
+    def judge(_: Endpoint, inbound: Inbound) -> Verdict:
+        return Verdict(200, arrival=arrival(int(inbound.body), clock))
+
+    async def two() -> int:
+        made = asked(judge, intake)
+        with pytest.raises(StoreError):
+            await asyncio.wait_for(made.verdict(ENDPOINT, inbound(clock, b"1")), 20)
+        broken[:] = [0]
+        found = await asyncio.wait_for(made.verdict(ENDPOINT, inbound(clock, b"2")), 20)
+        made.stop()
+        return found.status
+
+    assert asyncio.run(two()) == 200
+    intake.stop()
+    with sqlite_store.read() as tx:
+        assert len(inbox.waiting(tx, 0, 10)) == 1
 
 
 def test_late_code_is_asked_again_when_it_has_come_back_and_what_it_said_is_not_stored(
