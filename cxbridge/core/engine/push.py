@@ -237,11 +237,13 @@ class Pusher:
         if one is None:
             return None
         action = turn.connection.actions.get(one.action)
-        blind = action is None or isinstance(action.effect, Blind)
-        if one.state == "unknown" or blind or turn.client.left_alone_until() is not None:
-            crew.not_begun(one)
-            return None
-        return one
+        if one.state != "unknown" and action is not None and not isinstance(action.effect, Blind):
+            # Whatever this stumbles over must not keep the outcome that is at hand from being recorded; it is met again.
+            with suppress(Exception):
+                if turn.client.left_alone_until() is None:
+                    return one
+        crew.not_begun(one)
+        return None
 
     def _plain(self, tx: Tx, turn: _Turn, delivery: Delivery) -> _Ready | None:
         """Make one ready, where all there is to do about it is to send it."""

@@ -13,6 +13,7 @@ import cxbridge.core.connector as cx
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.push import Pusher
+from cxbridge.core.errors import StoreError
 from cxbridge.core.http import open_client
 from cxbridge.core.http.tokens import MemoryTokens
 from cxbridge.core.ledger import Delivery, Ref
@@ -170,6 +171,22 @@ def test_what_the_next_one_stumbles_over_takes_no_outcome_with_it(
         assert len(audit.find(tx)) == 1
     monkeypatch.undo()
     assert pusher.push(one, client).confirmed == 2
+
+
+def test_a_breaker_that_cannot_be_asked_about_the_next_one_takes_no_outcome_with_it(
+    store: Store, client: cx.Client, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pusher, one, vendor = begin()
+
+    def fails() -> None:
+        if vendor.done:
+            raise StoreError("the database cannot be reached")
+
+    monkeypatch.setattr(client, "left_alone_until", fails)
+    with pytest.raises(StoreError):
+        pusher.push(one, client)
+    assert states(store) == ["confirmed", "planned", "planned"]
+    assert len(vendor.done) == 1
 
 
 def test_who_is_told_of_an_outcome_and_fails_leaves_the_next_one_unsent(
