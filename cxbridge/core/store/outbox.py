@@ -53,8 +53,8 @@ _put_off = Prepared(
     sa.update(schema.deliveries)
     .where(
         _deliveries.connection == sa.bindparam("at_connection"),
-        _deliveries.recipe == sa.bindparam("of_recipe"),
-        schema.among(_deliveries.state, OPEN_DELIVERIES),
+        # Not by the index of recipes, in which all that a recipe ever did stands.
+        _deliveries.recipe.concat("") == sa.bindparam("of_recipe"),
         schema.among(_deliveries.state, ("planned", "retry")),
         _deliveries.not_before <= sa.bindparam("now"),
         _deliveries.step != sa.bindparam("but"),

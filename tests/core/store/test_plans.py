@@ -62,6 +62,15 @@ def test_an_index_serves(plan, noon, ask, index):
     assert any(index in step for step in found), found
 
 
+def test_what_has_to_wait_is_found_among_what_waits_and_not_among_all_that_was_done(sqlite_store, heard, noon):
+    with sqlite_store.write() as tx:
+        with heard(tx) as asked:
+            outbox.put_off(tx, "desk", "r", now=noon, until=noon, why="the hour is full", but="notify")
+        [(statement, values)] = asked
+        found = [row[3] for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert any("ix_deliveries_state_connection_seq (state=? AND connection=?)" in step for step in found), found
+
+
 @pytest.mark.parametrize(
     "ask",
     [
