@@ -184,6 +184,8 @@ class Wire:
     def close(self) -> None:
         """Close all connections."""
         self._closed = True
+        # The credential is among them.
+        self._known.clear()
         self._way.close()
 
     def _body(self, response: httpx.Response, told: Told, method: str, deadline: float) -> bytes:
