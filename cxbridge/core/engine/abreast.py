@@ -13,6 +13,8 @@ from cxbridge.core.ledger import Delivery
 
 # How many that are due are read at once.
 BATCH = 50
+# After so many seconds without anything to do a thread looks whether there is something to be done beside.
+_IDLE = 0.25
 
 
 @dataclass(slots=True)
@@ -21,7 +23,8 @@ class Abreast:
 
     `due` gives up to so many deliveries that may be begun (those in hand, which it may give once more, are passed over), `deliver`
     does one, `over` says to begin no more. `due` and `over` are called by one thread at a time. While it does one, `deliver` may
-    take `another`, and give that if it has begun it: the same thread goes on with it, whatever `over` says by then.
+    take `some` more, and give one of them if it has begun it: the same thread goes on with it, whatever `over` says by then.
+    `beside` is called now and then by threads that have nothing else to do while others have.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Abreast:
     due: Callable[[int], Sequence[Delivery]]
     deliver: Callable[[Delivery], Delivery | None]
     over: Callable[[], bool]
+    beside: Callable[[], None] = lambda: None
     _waiting: deque[Delivery] = field(default_factory=deque)
     _in_hand: set[str] = field(default_factory=set)
     _helpers: list[threading.Thread] = field(default_factory=list)
@@ -46,25 +50,28 @@ class Abreast:
         if self._failed:
             raise self._failed[0]
 
-    def another(self) -> Delivery | None:
-        """Take one more that is known to be due, for the thread that is about to have done one.
+    def some(self, most: int) -> list[Delivery]:
+        """Take up to so many more that are known to be due, for the thread that is about to have done one.
 
-        Unless `deliver` gives it, `not_begun` gives it back, or `done` says that there is nothing left to do about it.
+        Unless `deliver` gives it, `not_begun` gives each back, or `done` says that there is nothing left to do about it.
         """
         with self._changed:
-            if not self._waiting or self._failed or self.over():
-                return None
-            one = self._waiting.popleft()
-            self._in_hand.add(one.id)
-            self._call_help()
-            return one
+            if self._failed or self.over():
+                return []
+            taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            self._in_hand.update(one.id for one in taken)
+            if taken:
+                self._call_help()
+            return taken
 
-    def not_begun(self, one: Delivery) -> None:
-        """Let whoever is free first do one that was taken."""
-        with self._changed:
-            self._in_hand.discard(one.id)
-            self._waiting.appendleft(one)
-            self._changed.notify_all()
+    def not_begun(self, some: Sequence[Delivery]) -> None:
+        """Let whoever is free first do those that were taken, in this order."""
+        if some:
+            with self._changed:
+                self._in_hand.difference_update(one.id for one in some)
+                self._waiting.extendleft(reversed(some))
+                self._call_help()
+                self._changed.notify_all()
 
     def done(self, one: Delivery) -> None:
         """Note that one is not in hand any more, and that others may be due since."""
@@ -88,22 +95,26 @@ class Abreast:
                 self._changed.notify_all()
 
     def _next(self) -> Delivery | None:
-        with self._changed:
-            while not (self._failed or self.over()):
-                if not self._waiting and self._unasked:
-                    found = self.due(BATCH + len(self._in_hand))
-                    self._waiting.extend(one for one in found if one.id not in self._in_hand)
-                    self._unasked = bool(self._waiting)
-                if self._waiting:
-                    one = self._waiting.popleft()
-                    self._in_hand.add(one.id)
-                    self._call_help()
-                    return one
-                if not self._in_hand:
+        while True:
+            with self._changed:
+                while not (self._failed or self.over()):
+                    if not self._waiting and self._unasked:
+                        found = self.due(BATCH + len(self._in_hand))
+                        self._waiting.extend(one for one in found if one.id not in self._in_hand)
+                        self._unasked = bool(self._waiting)
+                    if self._waiting:
+                        one = self._waiting.popleft()
+                        self._in_hand.add(one.id)
+                        self._call_help()
+                        return one
+                    if not self._in_hand:
+                        return None
+                    # What is in hand may make more due: the next step of its run, or whatever waited behind it.
+                    if not self._changed.wait(_IDLE):
+                        break
+                else:
                     return None
-                # What is in hand may make more due: the next step of its run, or whatever waited behind it.
-                self._changed.wait()
-            return None
+            self.beside()
 
     def _call_help(self) -> None:
         if self._waiting and len(self._helpers) < self.most - 1:

@@ -31,6 +31,11 @@ class Advance:
     # Small values to be remembered, by name.
     remembered: dict[str, bytes] = field(default_factory=dict)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing to be written but the run and its deliveries."""
+        return not (self.links or self.approvals or self.tallies or self.remembered)
+
     def keep(self, tx: Tx, now: datetime) -> None:
         """Write what belongs to the run beside it and its deliveries; in the commit that writes those."""
         for approval in self.approvals:

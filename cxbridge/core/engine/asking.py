@@ -30,6 +30,11 @@ def is_message(delivery: Delivery) -> bool:
     return delivery.action in (ASK, REPLY, SETTLE) and "." in delivery.step
 
 
+def is_question(delivery: Delivery) -> bool:
+    """Whether a delivery puts a question to somebody."""
+    return delivery.action == ASK and is_message(delivery)
+
+
 def is_courtesy(delivery: Delivery) -> bool:
     """Whether the run does well without a delivery: all of a question's messages but the first."""
     return is_message(delivery) and not delivery.step.endswith(f".{_ASKED}")

@@ -8,6 +8,7 @@ import msgspec
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Action, Blind, Call, Client, Idempotent, Keyed
 from cxbridge.core.engine import consent, reaching, restoring
+from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.pushed import Pushed
 from cxbridge.core.engine.scope import Scopes
@@ -84,7 +85,8 @@ class Doubts:
             return
         if receipt is not None:
             self._note(doubt, "found", reached=True)
-            self.settler.confirm(delivery, receipt, doubt.run, doubt.recipe, result, keep_receipt=True)
+            answer = Answer.to(delivery, receipt, doubt.run, doubt.recipe, self.clock.now(), by="look-up")
+            self.settler.confirm([answer], result)
             return
         looked = delivery.looked + 1
         if looked >= LOOKS:

@@ -1,6 +1,6 @@
 """The limits of a recipe: what is counted, and what stops when one is passed; it never raises a limit by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 
 from cxbridge.core.clock import from_iso, iso
@@ -60,21 +60,22 @@ def allow(tx: Tx, recipe: Recipe, more: int, now: datetime) -> None:
     state.meta_set(tx, f"allow:{recipe.id}", f"{_allowance(tx, recipe, now) + more} {iso(now + HOUR)}".encode())
 
 
-def must_wait(tx: Tx, recipe: Recipe, now: datetime, far: set[str] | None = None) -> str:
+def must_wait(tx: Tx, recipe: Recipe, now: datetime, held: Container[str], far: set[str]) -> str:
     """Say why a recipe's deliveries have to wait, or nothing: it is paused, stopped at a limit, or its hour is full.
 
-    In `far` those recipes are kept that have used up less than half of their hour, for as long as that is worth counting anew.
+    `held` names what is paused. In `far` those recipes are kept that have used up less than half of their hour, for as long as that
+    is not worth counting anew.
     """
     if recipe.stage == "paused":
         return "the recipe is paused"
-    if name(recipe) in state.pauses(tx):
+    if name(recipe) in held:
         return "the recipe was stopped at a limit"
-    if far is not None and recipe.id in far:
+    if recipe.id in far:
         return ""
     sent, most = outbox.sent_since(tx, recipe.id, now - HOUR), recipe.limits.writes_per_hour
     if sent >= most:
         return "limits.writes_per_hour is used up"
-    if far is not None and sent + _MEANWHILE <= most // 2:
+    if sent + _MEANWHILE <= most // 2:
         far.add(recipe.id)
     return ""
 

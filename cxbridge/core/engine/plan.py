@@ -306,7 +306,7 @@ class Planner:
                 outbox.update(batch.tx, gone)
                 if delivery.state == "held":
                     # Nobody will find out any more whether it was done.
-                    audit.wrote(batch.tx, "dropped", gone, batch.now, subject=run.subject)
+                    audit.wrote(batch.tx, [audit.Wrote("dropped", gone, run.subject)], batch.now)
         ended = msgspec.structs.replace(run, state="cancelled", ended_at=batch.now, wake_at=None)
         runs.save(batch.tx, ended)
         outbox.add(batch.tx, reaching.called_off(self.stepper, batch.scopes, self.recipe_of, ended))

@@ -1,11 +1,13 @@
 """outbox → vendor: performs deliveries and moves runs on; reads no change and judges no recipe.
 
 Each delivery is three moments: marked sent (commit), the vendor called, the outcome with links, receipt and the run's next step
-recorded (commit). Where another one is due right then, and will be sent at once, it is marked in the commit that records the
-outcome of the one before. Whatever has no complete answer becomes `unknown` and is settled by the action's effect class before it
-may be sent again.
+recorded (commit). Those that are due right then, and will be sent at once, are marked in the commit that records outcomes: as many
+as the vendor answers within a moment, and their outcomes are recorded together. So what is in doubt after a crash is never more
+than a moment's work. Whatever has no complete answer becomes `unknown` and is settled by the action's effect class before it may be
+sent again.
 """
 
+import math
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,50 +15,26 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
-import msgspec
-
 from cxbridge.core.clock import Clock
-from cxbridge.core.connector import Action, Blind, Call, Client
-from cxbridge.core.engine import consent, failing, reaching, restoring
+from cxbridge.core.connector import Action, Blind, Client
+from cxbridge.core.engine import failing
 from cxbridge.core.engine.abreast import BATCH, Abreast
+from cxbridge.core.engine.answers import Answer
+from cxbridge.core.engine.claiming import Claims
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.doubts import SOON, Doubt, Doubts
 from cxbridge.core.engine.pushed import OnSettled, Pushed, RecipeOf
-from cxbridge.core.engine.scope import Scopes
-from cxbridge.core.engine.seeing import Seen, see
 from cxbridge.core.engine.settle import DEFAULT_RETRY, Settler, told_of
 from cxbridge.core.engine.soundness import blaming, receipt_of
 from cxbridge.core.engine.steps import Stepper
+from cxbridge.core.engine.turn import MOMENT, Ready, Turn
 from cxbridge.core.errors import Rejected, Retryable, StoreError, Unauthorized, Withheld
-from cxbridge.core.ledger import Delivery, Run
+from cxbridge.core.ledger import Delivery
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import Store, Tx, outbox, state
 
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A delivery that is about to be sent: as it was read, as it is once it is marked, and what its connector is told."""
-
-    delivery: Delivery
-    sent: Delivery
-    action: Action
-    call: Call
-    run: Run
-    recipe: Recipe | None
-
-
-@dataclass(slots=True)
-class _Turn:
-    """One turn of a connection, shared by the threads that work at it."""
-
-    connection: Connection
-    client: Client
-    # Those that were marked in the commit of the one before, by id.
-    begun: dict[str, _Ready] = field(default_factory=dict)
-    # See `guard.must_wait`.
-    far: set[str] = field(default_factory=set)
-    # Recipes all of whose deliveries wait, since it was last asked what is due.
-    waiting: set[str] = field(default_factory=set)
+# What was marked so many seconds ago and is still not sent is put back: somebody may have decided something about it since.
+_STALE = 1.0
 
 
 @dataclass(slots=True)
@@ -72,12 +50,14 @@ class Pusher:
     random: Random = field(default_factory=Random)
     settler: Settler = field(init=False)
     doubts: Doubts = field(init=False)
+    claims: Claims = field(init=False)
 
     def __post_init__(self) -> None:
         self.settler = Settler(
             self.store, self.stepper, self.clock, self.recipe_of, self.probe, self.on_settled, self.random
         )
         self.doubts = Doubts(self.store, self.settler, self.stepper, self.clock)
+        self.claims = Claims(self.settler, self.stepper, self.clock, self.recipe_of)
 
     def recover(self, connections: Sequence[str] | None = None) -> int:
         """Turn deliveries that were under way when the process ended into doubts; call once at the start."""
@@ -106,7 +86,7 @@ class Pusher:
             # An earlier turn called the vendor and could not record the outcome, as on a full disk: nobody waits for it any more.
             self.recover([connection.name])
         lock = threading.Lock()
-        turn = _Turn(connection, client)
+        turn = Turn(connection, client)
 
         def due(most: int) -> list[Delivery]:
             nonlocal first
@@ -126,11 +106,29 @@ class Pusher:
                 with lock:
                     result.add(one)
 
+        def record(before: float = math.inf) -> None:
+            one = Pushed()
+            try:
+                self._record(turn, one, before)
+            finally:
+                with lock:
+                    result.add(one)
+
         def over() -> bool:
             return result.paused or result.kept_back is not None or (stop is not None and stop.is_set())
 
-        crew = Abreast(connection.name, abreast, due, deliver, over)
-        crew.run()
+        crew = Abreast(connection.name, abreast, due, deliver, over, lambda: record(self.clock.monotonic() - MOMENT))
+        try:
+            crew.run()
+        except Exception:
+            # What is not written is taken for a doubt.
+            with suppress(Exception):
+                record()
+            with suppress(Exception):
+                self._put_back(turn)
+            raise
+        record()
+        self._put_back(turn)
         if over():
             with self.store.read() as tx:
                 result.next_at = None if result.paused else outbox.next_due(tx, connection.name)
@@ -145,55 +143,94 @@ class Pusher:
         result.next_at = None if found or result.paused else outbox.next_due(tx, connection.name)
         return found
 
-    def _deliver(self, turn: _Turn, crew: Abreast, delivery: Delivery, result: Pushed) -> Delivery | None:
-        """Do one; gives the one that was marked together with its outcome, which is to be sent next."""
-        ready = turn.begun.pop(delivery.id, None) or self._begun(turn, delivery, result)
+    def _deliver(self, turn: Turn, crew: Abreast, delivery: Delivery, result: Pushed) -> Delivery | None:
+        """Do one; gives one that was marked in the commit of outcomes, which is to be sent next."""
+        ready = turn.begun.pop(delivery.id, None)
+        if ready is None:
+            self._record(turn, result)
+            ready = self._begun(turn, delivery, result)
+        elif self.clock.monotonic() - ready.since > _STALE:
+            self.settler.put_back(ready.sent)
+            return None
         if ready is None:
             return None
         connection, action, sent = turn.connection, ready.action, ready.sent
         self.probe("push.sent")
+        began = self.clock.monotonic()
         try:
             with blaming(connection.connector.name, f"{action.name} of {connection.name}"):
                 receipt = receipt_of(action.perform(turn.client, ready.call))
         except Exception as error:  # noqa: BLE001  # whatever it was, the delivery's state must say what is known
             self._failed(connection, sent, action, ready.recipe, error, result)
+            self._record(turn, result)
             return None
         self.probe("push.answered")
-        following = self._following(turn, crew)
-        if following is None:
-            self.settler.confirm(sent, receipt, ready.run, ready.recipe, result, keep_receipt=True)
+        now = self.clock.monotonic()
+        answers = turn.answered(Answer.to(sent, receipt, ready.run, ready.recipe, self.clock.now()), now, now - began)
+        if not answers:
+            # The next ones are marked already, and this is recorded together with them.
             return None
-        beside = Pushed()
-        # None where there is more to do about it than to send it; else it, and whether it is marked.
-        taken: tuple[_Ready, bool] | None = None
+        if turn.begun:
+            self.settler.confirm(answers, result)
+            return None
+        room, marked = turn.room(), list[Ready]()
+        try:
+            marked = self._together(turn, crew, answers, self._following(turn, crew, room), result)
+        finally:
+            turn.mark(room, marked)
+        crew.not_begun([one.delivery for one in marked[1:]])
+        return marked[0].delivery if marked else None
 
-        def begin(tx: Tx) -> None:
-            nonlocal taken
-            one = self._plain(tx, turn, following)
-            if one is not None:
+    def _together(
+        self, turn: Turn, crew: Abreast, answers: list[Answer], following: list[Delivery], result: Pushed
+    ) -> list[Ready]:
+        """Record outcomes and mark the next ones in one commit; gives those that were marked."""
+        if not following:
+            self.settler.confirm(answers, result)
+            return []
+        beside = Pushed()
+        marked: list[Ready] = []
+        # Those that somebody decided about.
+        gone: set[str] = set()
+
+        def mark(tx: Tx) -> None:
+            plain = self.claims.plain(tx, turn.connection, following, turn.far)
+            if plain:
                 self.probe("push.claimed")
-                taken = one, self._marks(tx, one, beside)
+                marked.extend(self.claims.mark(tx, plain, beside))
+                gone.update(one.delivery.id for one in plain)
 
         try:
-            self.settler.confirm(sent, receipt, ready.run, ready.recipe, result, keep_receipt=True, along=begin)
-        except Exception:
-            if taken is not None and taken[1]:
-                # It never left. Where it cannot be written, it is taken for a doubt.
+            went_along = self.settler.confirm(answers, result, along=mark)
+        except BaseException as error:
+            if marked and isinstance(error, Exception):
+                # They never left. Where that cannot be written, they are taken for doubts.
                 with suppress(StoreError):
-                    self.settler.put_back(taken[0].sent)
+                    self.settler.put_back(*(one.sent for one in marked))
             raise
-        if taken is None:
+        if not went_along:
             crew.not_begun(following)
-            return None
+            return []
         result.add(beside)
-        begun, marked = taken
-        if not marked:
-            crew.done(following)
-            return None
-        turn.begun[following.id] = begun
-        return following
+        begun = {one.delivery.id for one in marked}
+        for one in following:
+            if one.id in gone - begun:
+                crew.done(one)
+        crew.not_begun([one for one in following if one.id not in gone])
+        return marked
 
-    def _begun(self, turn: _Turn, delivery: Delivery, result: Pushed) -> _Ready | None:
+    def _record(self, turn: Turn, result: Pushed, before: float = math.inf) -> None:
+        """Record what was answered, the first of it before that time, and is not recorded."""
+        answers = turn.unrecorded(before)
+        if answers:
+            self.settler.confirm(answers, result)
+
+    def _put_back(self, turn: Turn) -> None:
+        """Take back the marks of what is not sent."""
+        if turn.begun:
+            self.settler.put_back(*(one.sent for one in turn.begun.values()))
+
+    def _begun(self, turn: Turn, delivery: Delivery, result: Pushed) -> Ready | None:
         """Mark one as sent; None where there is nothing to send, or something else to do about it, which is done then."""
         connection, client = turn.connection, turn.client
         result.kept_back = client.left_alone_until()
@@ -205,7 +242,7 @@ class Pusher:
             self.settler.bury(delivery, "unsupported", f"{connection.name} does not offer {delivery.action}", result)
             return None
         with self.store.read() as tx:
-            seen = see(tx, delivery, self.recipe_of, self.clock.now(), turn.far)
+            [seen] = self.claims.see(tx, [delivery], turn.far)
         run = seen.run
         # What is in doubt is looked up all the same, so that it is known what was done.
         if run is None or (seen.is_off(delivery) and delivery.state != "unknown"):
@@ -217,73 +254,38 @@ class Pusher:
                 turn.waiting.add(delivery.recipe)
                 self.settler.put_off(delivery, seen.wait, timedelta(minutes=1), result)
             return None
-        ready = self._ready(delivery, action, seen, run)
+        ready = self.claims.ready(delivery, action, seen, run)
         if delivery.state == "unknown":
             self.doubts.decide(Doubt(connection, action, ready.call, delivery, run, seen.recipe), client, result)
             return None
         if seen.earlier is not None:
             result.adopted += 1
-            self.settler.confirm(delivery, seen.earlier, run, seen.recipe, result, keep_receipt=False)
+            answer = Answer.to(delivery, seen.earlier, run, seen.recipe, self.clock.now(), by="earlier write")
+            self.settler.confirm([answer], result)
             return None
         self.probe("push.claimed")
-        return ready if self.store.join(lambda tx: self._marks(tx, ready, result)) else None
+        return ready if self.store.join(lambda tx: self.claims.mark(tx, [ready], result)) else None
 
-    def _following(self, turn: _Turn, crew: Abreast) -> Delivery | None:
-        """Take the next one, where it may be marked in the commit of the one before.
+    def _following(self, turn: Turn, crew: Abreast, most: int) -> list[Delivery]:
+        """Take the next ones that may be marked in the commit of outcomes, as many as are sent within a moment.
 
         What can neither be repeated nor looked up is marked by itself, no earlier than it must be.
         """
-        one = crew.another()
-        if one is None:
-            return None
-        action = turn.connection.actions.get(one.action)
-        if one.state != "unknown" and action is not None and not isinstance(action.effect, Blind):
-            # Whatever this stumbles over must not keep the outcome that is at hand from being recorded; it is met again.
-            with suppress(Exception):
-                if turn.client.left_alone_until() is None:
-                    return one
-        crew.not_begun(one)
-        return None
+        try:
+            if turn.client.left_alone_until() is not None:
+                return []
+        except Exception:  # noqa: BLE001  # it must not keep the outcomes that are at hand from being recorded, and is met again
+            return []
+        taken = crew.some(most)
+        plain = [one for one in taken if one.state != "unknown" and self._may_go_along(turn, one)]
+        if len(plain) < len(taken):
+            marked = {one.id for one in plain}
+            crew.not_begun([one for one in taken if one.id not in marked])
+        return plain
 
-    def _plain(self, tx: Tx, turn: _Turn, delivery: Delivery) -> _Ready | None:
-        """Make one ready, where all there is to do about it is to send it."""
-        seen = see(tx, delivery, self.recipe_of, self.clock.now(), turn.far)
-        if seen.run is None or seen.wait or seen.is_off(delivery) or seen.earlier:
-            return None
-        return self._ready(delivery, turn.connection.actions[delivery.action], seen, seen.run)
-
-    def _ready(self, delivery: Delivery, action: Action, seen: Seen, run: Run) -> _Ready:
-        call = Call(
-            # A copy: what the connector's code does to it must not reach what is kept.
-            inputs=msgspec.convert(msgspec.to_builtins(delivery.inputs), action.inputs_type),
-            marker=delivery.marker,
-            target=delivery.target.key if delivery.target else None,
-            base=seen.base.entity() if seen.base else None,
-            since=seen.since,
-            # What happened in the time that a restored store lost was sent when nobody knows.
-            sent=None if restoring.is_lost(delivery) else delivery.sent_at,
-        )
-        sent = msgspec.structs.replace(delivery, state="sent", attempts=delivery.attempts + 1, sent_at=self.clock.now())
-        return _Ready(delivery, sent, action, call, run, seen.recipe)
-
-    def _marks(self, tx: Tx, ready: _Ready, result: Pushed) -> bool:
-        """Mark one as sent; False where somebody decided about it meanwhile: a person, or a newer run that took its run's place."""
-        stands = outbox.claim(tx, ready.sent, ready.delivery.state)
-        recipe = ready.recipe
-        return stands and not (recipe is not None and self._left_alone(tx, ready.delivery, ready.run, recipe, result))
-
-    def _left_alone(self, tx: Tx, delivery: Delivery, run: Run, recipe: Recipe, result: Pushed) -> bool:
-        """Look once more whether a customer may be reached; if so the ledger is told, in the commit that marks it sent."""
-        scopes = Scopes(tx, self.clock.now())
-        reached = reaching.outreach(self.stepper, scopes, recipe, run, delivery)
-        if reached is None:
-            return False
-        refused = consent.refusal(scopes, reached, run)
-        if refused is not None:
-            self.settler.leave_out(tx, delivery, run, recipe, refused, result)
-            return True
-        consent.enter(tx, reached, recipe, run, scopes.now)
-        return False
+    def _may_go_along(self, turn: Turn, delivery: Delivery) -> bool:
+        action = turn.connection.actions.get(delivery.action)
+        return action is not None and not isinstance(action.effect, Blind)
 
     def _failed(
         self,

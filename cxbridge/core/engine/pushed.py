@@ -35,12 +35,11 @@ class Pushed:
     settled: list[tuple[Delivery, Receipt | None]] = field(default_factory=list)
 
     def add(self, other: "Pushed") -> None:
-        """Sum up; what is due next is the newer one's to say."""
+        """Sum up what was done; of what is due next another one says nothing."""
         for name in ("confirmed", "adopted", "retried", "unknown", "dead"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.paused = self.paused or other.paused
         self.waits = self.waits or other.waits
         self.kept_back = other.kept_back or self.kept_back
-        self.next_at = other.next_at
         self.connections |= other.connections
         self.settled += other.settled

@@ -10,7 +10,7 @@ import msgspec
 
 from cxbridge.core.canonical import KINDS
 from cxbridge.core.engine.identity_views import MATCHED_KINDS, Counterparts
-from cxbridge.core.ledger import Link, Ref, Run, body_view
+from cxbridge.core.ledger import Link, Record, Ref, Run, body_view
 from cxbridge.core.recipes.expressions import ITS, JUDGED, LINKED, MOVES, ExpressionError
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.nouns import BELONGINGS, NOUNS, Belonging
@@ -101,6 +101,9 @@ class Scopes:
     tx: Tx
     now: datetime
     _seen: dict[Ref, dict[str, Any] | None] = field(default_factory=dict)
+    # Records that are read together, as soon as one of them is asked for; and those that were.
+    _together: set[Ref] = field(default_factory=set)
+    _read: dict[Ref, Record] = field(default_factory=dict)
     _unlinked: set[Ref] = field(default_factory=set)
     # Records that are most likely asked about, if any is.
     _ahead: Iterable[Ref] = ()
@@ -126,9 +129,16 @@ class Scopes:
     def entity(self, ref: Ref) -> dict[str, Any] | None:
         """Show the stored entity, or `None`."""
         if ref not in self._seen:
-            record = records.get(self.tx, ref)
+            if ref in self._together:
+                self._read |= records.get_many(self.tx, self._together)
+                self._together = set()
+            record = self._read.pop(ref, None) or records.get(self.tx, ref)
             self._seen[ref] = None if record is None else body_view(ref, record.kind, record.body)
         return self._seen[ref]
+
+    def read_together(self, refs: Iterable[Ref]) -> None:
+        """Have these records read at once, if any of them is asked for."""
+        self._together |= {ref for ref in refs if ref not in self._seen and ref not in self._read}
 
     def look_ahead(self, refs: Iterable[Ref]) -> None:
         """Have it found out at once which of these records have no link, as soon as that is asked of any."""

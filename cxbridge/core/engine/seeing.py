@@ -1,5 +1,6 @@
 """What the store says about a delivery whose turn has come, read at one moment; decides nothing and sends nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from cxbridge.core.engine.approvals import still_asked
 from cxbridge.core.engine.pushed import RecipeOf
 from cxbridge.core.ledger import Delivery, Record, Run
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import Tx, outbox, receipts, records, runs
+from cxbridge.core.store import Tx, outbox, receipts, records, runs, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +35,70 @@ class Seen:
         )
 
 
-def see(tx: Tx, delivery: Delivery, recipe_of: RecipeOf, now: datetime, far: set[str]) -> Seen:
-    """Read what has to be known before a delivery is sent; for `far` see `guard.must_wait`."""
-    run = runs.get(tx, delivery.run)
-    recipe = recipe_of(run) if run else None
-    asks = asking.is_message(delivery) and delivery.action == asking.ASK
-    return Seen(
-        run=run,
-        recipe=recipe,
-        wait=guard.must_wait(tx, recipe, now, far) if recipe else "",
-        base=records.get(tx, delivery.target) if delivery.target else None,
-        since=restoring.since(tx, delivery),
-        unasked=asks and not still_asked(tx, delivery),
-        earlier=_made_earlier(tx, delivery),
-    )
+def see(tx: Tx, deliveries: Sequence[Delivery], recipe_of: RecipeOf, now: datetime, far: set[str]) -> list[Seen]:
+    """Read what has to be known before deliveries of one connection are sent; for `far` see `guard.must_wait`.
 
-
-def _made_earlier(tx: Tx, delivery: Delivery) -> Receipt | None:
-    """Tell what an earlier delivery of the same marker made, which is used instead of making another."""
-    if not delivery.action.endswith(".ensure") or delivery.target is not None or delivery.state == "unknown":
-        return None
-    for one in outbox.by_marker(tx, delivery.connection, delivery.marker):
-        if one.id == delivery.id or one.state != "confirmed":
-            continue
-        for row in receipts.of_delivery(tx, one.id):
-            return Receipt(
-                stream=row.ref.stream,
-                key=row.ref.key,
-                source_key=row.source_key,
-                url=row.url,
-                version=row.version,
-                changed=False,
-                told="joined the one made earlier",
+    The limits of an hour are judged as they stand: what is sent of these is not counted among them.
+    """
+    its_run = runs.get_many(tx, (one.run for one in deliveries))
+    targets = {one.target for one in deliveries if one.target is not None}
+    found = records.get_many(tx, targets) if targets else {}
+    made = _made_earlier(tx, deliveries)
+    held = state.pauses(tx)
+    waits: dict[tuple[str, str], str] = {}
+    seen = []
+    for delivery in deliveries:
+        run = its_run.get(delivery.run)
+        recipe = recipe_of(run) if run else None
+        named = (run.recipe, run.version) if run else ("", "")
+        if recipe is not None and named not in waits:
+            waits[named] = guard.must_wait(tx, recipe, now, held, far)
+        seen.append(
+            Seen(
+                run=run,
+                recipe=recipe,
+                wait=waits.get(named, ""),
+                base=found.get(delivery.target) if delivery.target is not None else None,
+                since=restoring.since(tx, delivery),
+                unasked=asking.is_question(delivery) and not still_asked(tx, delivery),
+                earlier=made.get(delivery.id),
             )
+        )
+    return seen
+
+
+def _made_earlier(tx: Tx, deliveries: Sequence[Delivery]) -> dict[str, Receipt]:
+    """Tell what earlier deliveries of the same marker made, which is used instead of making another; by id."""
+    making = [one for one in deliveries if _makes(one)]
+    if not making:
+        return {}
+    confirmed: dict[str, list[Delivery]] = {}
+    for one in outbox.by_marker(tx, making[0].connection, {one.marker for one in making}):
+        if one.state == "confirmed":
+            confirmed.setdefault(one.marker, []).append(one)
+    found = {}
+    for one in making:
+        for earlier in confirmed.get(one.marker, ()):
+            receipt = _joined(tx, earlier) if earlier.id != one.id else None
+            if receipt is not None:
+                found[one.id] = receipt
+                break
+    return found
+
+
+def _makes(delivery: Delivery) -> bool:
+    return delivery.action.endswith(".ensure") and delivery.target is None and delivery.state != "unknown"
+
+
+def _joined(tx: Tx, earlier: Delivery) -> Receipt | None:
+    for row in receipts.of_delivery(tx, earlier.id):
+        return Receipt(
+            stream=row.ref.stream,
+            key=row.ref.key,
+            source_key=row.source_key,
+            url=row.url,
+            version=row.version,
+            changed=False,
+            told="joined the one made earlier",
+        )
     return None

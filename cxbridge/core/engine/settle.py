@@ -3,7 +3,7 @@
 What was written, or may have been, is entered in the audit chain in that same commit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -11,18 +11,20 @@ from random import Random
 import msgspec
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.connector import Action, Findable, Keyed, Receipt
-from cxbridge.core.engine import asking, consent, failing, guard, joining, reaching
+from cxbridge.core.connector import Action, Findable, Keyed
+from cxbridge.core.engine import asking, consent, failing, guard, reaching
 from cxbridge.core.engine.advancing import SKIPPED, noted, skipped, with_result
+from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
+from cxbridge.core.engine.moving import Moves
 from cxbridge.core.engine.pushed import OnSettled, Pushed, RecipeOf
 from cxbridge.core.engine.scope import Scopes
 from cxbridge.core.engine.steps import Stepper
-from cxbridge.core.errors import CxbridgeError, PluginError, RateLimited, Retryable, VendorError
-from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES, Delivery, Ref, Run, StoredReceipt
+from cxbridge.core.errors import CxbridgeError, PluginError, RateLimited, Retryable, StoreError, VendorError
+from cxbridge.core.ledger import ACTIVE_RUNS, Delivery, Run
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.schema import Retry
-from cxbridge.core.store import Store, Tx, approvals, audit, letters, outbox, planning, receipts, runs, state
+from cxbridge.core.store import Store, Tx, approvals, audit, outbox, planning, receipts, runs, state
 
 # What a run gets whose recipe cannot be had any more.
 DEFAULT_RETRY = Retry()
@@ -40,69 +42,55 @@ class Settler:
     on_settled: OnSettled | None = None
     random: Random = field(default_factory=Random)
 
-    def confirm(
-        self,
-        delivery: Delivery,
-        receipt: Receipt,
-        run: Run,
-        recipe: Recipe | None,
-        result: Pushed,
-        *,
-        keep_receipt: bool,
-        along: Callable[[Tx], None] | None = None,
-    ) -> None:
-        """Record that a write was done, or found done, and move its run on. `along` is done in the same commit, if it can be."""
-        now = self.clock.now()
-        settled = msgspec.structs.replace(delivery, state="confirmed", settled_at=now, error="", error_code="")
-        ref = Ref(delivery.connection, receipt.stream, receipt.key)
+    def confirm(self, answers: Sequence[Answer], result: Pushed, *, along: Callable[[Tx], None] | None = None) -> bool:
+        """Record that writes were done, or found done, and move their runs on: all in one commit.
 
-        def record(tx: Tx) -> None:
-            outbox.settle(tx, settled)
-            if keep_receipt:
-                receipts.add(tx, _stored(settled, receipt, ref, now))
-            told = {
-                "id": str(ref),
-                "source_key": receipt.source_key,
-                "url": receipt.url,
-                "version": receipt.version,
-                "told": receipt.told,
-                "changed": receipt.changed,
-            }
-            current = runs.get(tx, run.id) or run
-            audit.wrote(
-                tx,
-                "confirmed" if keep_receipt else "adopted",
-                settled,
-                now,
-                subject=current.subject,
-                version=current.version,
-                ref=str(ref),
-                changed=receipt.changed,
-                by="look-up" if delivery.state == "unknown" else "answer" if keep_receipt else "earlier write",
-            )
-            current = with_result(current, delivery.step, told)
-            if current.state not in ACTIVE_RUNS:
-                # It is over, or a sibling is a dead letter: what was planned beside it is still done, but nothing new begins.
-                runs.save(tx, current)
+        `along` is done in the same commit, if it can be; gives whether it was. Where one of the writes cannot be recorded, the
+        others are all the same, each by itself.
+
+        Raises:
+            StoreError: the store cannot be written now. And whatever keeps one of them from being recorded, after the others are.
+        """
+        try:
+            went_along = self._commit(answers, result, along)
+        except StoreError:
+            raise
+        except Exception:
+            if len(answers) == 1:
+                raise
+        else:
+            self._announce(answers, result)
+            return went_along
+        failed: list[Exception] = []
+        for one in answers:
+            try:
+                self._commit([one], result, None)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001  # raised when the others are recorded
+                failed.append(error)
             else:
-                self.move(tx, current, recipe, result)
-            if recipe is not None and asking.is_message(delivery) and delivery.action == asking.ASK:
-                self._close(tx, delivery, current, recipe, result)
-            self.probe("push.recorded")
+                self._announce([one], result)
+        if failed:
+            raise failed[0]
+        return False
 
-        self._join(record, along)
+    def _announce(self, answers: Sequence[Answer], result: Pushed) -> None:
+        """Note what is recorded by now, and tell of it whoever wants to know."""
         self.probe("push.settled")
-        result.confirmed += 1
-        result.settled.append((settled, receipt))
+        result.confirmed += len(answers)
+        result.settled += [(one.delivery, one.receipt) for one in answers]
         if self.on_settled:
-            self.on_settled(settled, receipt)
+            for one in answers:
+                self.on_settled(one.delivery, one.receipt)
 
-    def _join(self, record: Callable[[Tx], None], along: Callable[[Tx], None] | None) -> None:
+    def _commit(self, answers: Sequence[Answer], result: Pushed, along: Callable[[Tx], None] | None) -> bool:
+        """Write what became of deliveries and their runs; gives whether what was to go along did."""
         stumbled = False
 
         def both(tx: Tx) -> None:
             nonlocal stumbled
-            record(tx)
+            self._record(tx, answers, result)
             if along is not None:
                 try:
                     along(tx)
@@ -116,7 +104,36 @@ class Settler:
             if not stumbled:
                 raise
             # Nothing was committed, and an outcome must not be lost over what would have come along.
-            self.store.join(record)
+            self.store.join(lambda tx: self._record(tx, answers, result))
+        return not stumbled
+
+    def _record(self, tx: Tx, answers: Sequence[Answer], result: Pushed) -> None:
+        now = self.clock.now()
+        outbox.settle(tx, [one.delivery for one in answers])
+        known = runs.get_many(tx, (one.run.id for one in answers))
+        by_run: dict[str, list[Answer]] = {}
+        for one in answers:
+            by_run.setdefault(one.run.id, []).append(one)
+        receipts.add(tx, [row for one in answers for row in one.rows()])
+        audit.wrote(tx, [one.entry(known.get(one.run.id) or one.run) for one in answers], now)
+        moves = self._moves(tx, now, result)
+        moves.look_ahead(known.get(name) or some[0].run for name, some in by_run.items())
+        asked = []
+        for name, some in by_run.items():
+            run = known.get(name) or some[0].run
+            for one in some:
+                run = with_result(run, one.delivery.step, one.told)
+            if run.state in ACTIVE_RUNS:
+                moves.move(run, some[0].recipe)
+            else:
+                # It is over, or a sibling is a dead letter: what was planned beside it is still done, but nothing new begins.
+                moves.keep(run)
+            asked += [(one, run) for one in some if asking.is_question(one.delivery)]
+        moves.finish()
+        for one, run in asked:
+            if one.recipe is not None:
+                self._close(tx, one.delivery, run, one.recipe, result)
+        self.probe("push.recorded")
 
     def _close(self, tx: Tx, delivery: Delivery, run: Run, recipe: Recipe, result: Pushed) -> None:
         """Take the buttons away again from a question that was decided while it was being put."""
@@ -128,36 +145,18 @@ class Settler:
 
     def move(self, tx: Tx, run: Run, recipe: Recipe | None, result: Pushed) -> None:
         """Move a run on inside the commit that settled its delivery or woke it, and then those queued behind it as they end."""
-        following: tuple[Run, Recipe | None] | None = (run, recipe)
-        while following is not None:
-            following = self._moved(tx, *following, result)
+        self.move_all(tx, [(run, recipe)], result)
 
-    def _moved(self, tx: Tx, run: Run, recipe: Recipe | None, result: Pushed) -> tuple[Run, Recipe | None] | None:
-        """Move one run on; gives the one that comes next where it ended."""
-        if recipe is None:
-            runs.save(tx, run)
-            return None
-        now = self.clock.now()
-        mine = letters.take_turn(tx, outbox.unsettled_of_run(tx, run.id), now)
-        open_ones = [one for one in mine if one.state in OPEN_DELIVERIES]
-        result.connections |= {one.connection for one in open_ones}
-        scopes = Scopes(tx, now)
-        advanced = self.stepper.advance(scopes, recipe, run, open_ones)
-        runs.save(tx, advanced.run)
-        result.waits = result.waits or advanced.run.wake_at is not None
-        outbox.add(tx, advanced.deliveries)
-        advanced.keep(tx, now)
-        joined = joining.keep(self.stepper, scopes, recipe, advanced)
-        result.connections |= {one.connection for one in (*advanced.deliveries, *joined)}
-        return self._queued_behind(tx, advanced.run, recipe) if advanced.run.ended_at is not None else None
+    def move_all(self, tx: Tx, some: Sequence[tuple[Run, Recipe | None]], result: Pushed) -> None:
+        """The same for several runs, no two of which are one."""
+        moves = self._moves(tx, self.clock.now(), result)
+        moves.look_ahead(run for run, recipe in some if recipe is not None)
+        for run, recipe in some:
+            moves.move(run, recipe)
+        moves.finish()
 
-    def _queued_behind(self, tx: Tx, ended: Run, recipe: Recipe) -> tuple[Run, Recipe | None] | None:
-        active = runs.active_for(tx, ended.recipe, ended.part, ended.key)
-        queued = [one for one in active if one.state == "waiting" and one.wake_at is None]
-        if not queued or len(queued) < len(active):
-            return None
-        its = self.recipe_of(queued[0]) or recipe
-        return msgspec.structs.replace(queued[0], state="running", reason=""), its
+    def _moves(self, tx: Tx, now: datetime, result: Pushed) -> Moves:
+        return Moves(tx, Scopes(tx, now), self.stepper, self.recipe_of, result)
 
     def again(self, delivery: Delivery, retry: Retry, error: Retryable, result: Pushed) -> None:
         kind = "rate_limited" if isinstance(error, RateLimited) else "server_error" if error.status else "timeout"
@@ -181,11 +180,14 @@ class Settler:
             )
         result.retried += 1
 
-    def put_back(self, delivery: Delivery) -> None:
-        """Take a try as not made, since we kept the request back ourselves: nothing of the delivery is changed by it."""
+    def put_back(self, *deliveries: Delivery) -> None:
+        """Take tries as not made, since we kept the requests back ourselves: nothing of the deliveries is changed by it."""
         with self.store.write() as tx:
-            consent.take_back(tx, delivery)
-            outbox.update(tx, msgspec.structs.replace(delivery, state="planned", attempts=delivery.attempts - 1))
+            for one in deliveries:
+                consent.take_back(tx, one)
+            outbox.update_all(
+                tx, [msgspec.structs.replace(one, state="planned", attempts=one.attempts - 1) for one in deliveries]
+            )
 
     def pause(self, connection: Connection, error: VendorError, delivery: Delivery, result: Pushed) -> None:
         now = self.clock.now()
@@ -345,43 +347,7 @@ class Settler:
 
 def _enter(tx: Tx, outcome: audit.Outcome, delivery: Delivery, run: Run | None, now: datetime) -> None:
     subject, version = (run.subject, run.version) if run is not None else (None, None)
-    audit.wrote(tx, outcome, delivery, now, subject=subject, version=version)
-
-
-def _stored(delivery: Delivery, receipt: Receipt, ref: Ref, now: datetime) -> list[StoredReceipt]:
-    # What came into being may be what the receipt is about: a comment is written to a ticket, and is an entity of its own.
-    created = receipt.changed and (delivery.target is None or f"{ref.stream}/{ref.key}" in receipt.made)
-    rows = [
-        StoredReceipt(
-            delivery=delivery.id,
-            run=delivery.run,
-            recipe=delivery.recipe,
-            ref=ref,
-            role="made" if created else "wrote",
-            wrote=dict(receipt.wrote),
-            source_key=receipt.source_key,
-            url=receipt.url,
-            version=receipt.version,
-            told=receipt.told,
-            changed=receipt.changed,
-            hops=delivery.hops,
-            at=now,
-        )
-    ]
-    rows += [
-        StoredReceipt(
-            delivery=delivery.id,
-            run=delivery.run,
-            recipe=delivery.recipe,
-            ref=Ref.local(delivery.connection, text),
-            role="made",
-            hops=delivery.hops,
-            at=now,
-        )
-        for text in receipt.made
-        if Ref.local(delivery.connection, text) != ref
-    ]
-    return rows
+    audit.wrote(tx, [audit.Wrote(outcome, delivery, subject, {"version": version})], now)
 
 
 def told_of(error: BaseException) -> str:

@@ -66,12 +66,11 @@ class Waker:
         with self.store.write() as tx:
             held = state.pauses(tx)
             pushed = Pushed()
-            for one in ids:
-                run = runs.get(tx, one)
-                recipe = self._may_go(run, held) if run is not None and _is_due(run, self.clock.now()) else None
-                if run is not None and recipe is not None:
-                    self.settler.move(tx, run, recipe, pushed)
-                    result.runs += 1
+            now, found = self.clock.now(), runs.get_many(tx, ids)
+            due = [found[one] for one in ids if one in found and _is_due(found[one], now)]
+            moved = [(run, recipe) for run in due if (recipe := self._may_go(run, held)) is not None]
+            self.settler.move_all(tx, moved, pushed)
+            result.runs += len(moved)
             result.connections |= pushed.connections
             self.probe("wake.moved")
         self.probe("wake.committed")
@@ -92,12 +91,15 @@ class Waker:
             with self.store.write() as tx:
                 held = state.pauses(tx)
                 pushed = Pushed()
-                for run in runs.freed(tx, BATCH, after):
-                    after = run.id
-                    recipe = self._may_go(run, held)
-                    if recipe is not None:
-                        self.settler.move(tx, msgspec.structs.replace(run, state="running", reason=""), recipe, pushed)
-                        result.runs += 1
+                freed = runs.freed(tx, BATCH, after)
+                after = freed[-1].id if freed else after
+                moved = [
+                    (msgspec.structs.replace(run, state="running", reason=""), recipe)
+                    for run in freed
+                    if (recipe := self._may_go(run, held)) is not None
+                ]
+                self.settler.move_all(tx, moved, pushed)
+                result.runs += len(moved)
                 result.connections |= pushed.connections
 
 

@@ -10,7 +10,7 @@ only to whoever noted a later head elsewhere.
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from cxbridge.core.errors import ConfigError
 from cxbridge.core.ledger import Delivery, Ref
 from cxbridge.core.store import schema, state
 from cxbridge.core.store.columns import to_micros
-from cxbridge.core.store.prepared import execute, fetch
+from cxbridge.core.store.prepared import execute, execute_many, fetch
 from cxbridge.core.store.sealing import is_sealed, seal, unseal
 from cxbridge.core.store.tx import Tx
 
@@ -86,34 +86,39 @@ class Verified(msgspec.Struct, frozen=True):
 # -- adding ------------------------------------------------------------------------------------------------------------
 
 
-def wrote(
-    tx: Tx,
-    outcome: Outcome,
-    delivery: Delivery,
-    now: datetime,
-    *,
-    subject: Ref | None = None,
-    **more: Any,
-) -> None:
-    """Enter how the write of a delivery ended or stands. `subject` is what its run is about; `more` are ids and words of ours."""
+class Wrote(msgspec.Struct, frozen=True):
+    """How the write of a delivery ended or stands. `subject` is what its run is about; `more` are ids and words of ours."""
+
+    outcome: Outcome
+    delivery: Delivery
+    subject: Ref | None = None
+    more: Mapping[str, Any] = {}
+
+
+def wrote(tx: Tx, some: Sequence[Wrote], now: datetime) -> None:
+    """Enter how writes ended or stand, in that order."""
     stand = _stand(tx)
-    asked = [delivery.connection, delivery.action, str(delivery.target or ""), dict(delivery.inputs)]
-    detail = {
-        "run": delivery.run,
-        "delivery": delivery.id,
-        "step": delivery.step,
-        "connection": delivery.connection,
-        "action": delivery.action,
-        "target": str(delivery.target) if delivery.target else None,
-        "marker": delivery.marker,
-        "tries": delivery.attempts,
-        # Keyed, because what was written may be guessed: an address, a name.
-        "content": _hash(stand.keys.content, _encode(asked)),
-        "code": delivery.error_code,
-        **more,
-    }
-    about = str(subject or delivery.target or delivery.connection)
-    _append(tx, stand, now, f"recipe:{delivery.recipe}", f"write.{outcome}", about, detail)
+    entries = []
+    for one in some:
+        delivery = one.delivery
+        asked = [delivery.connection, delivery.action, str(delivery.target or ""), dict(delivery.inputs)]
+        detail = {
+            "run": delivery.run,
+            "delivery": delivery.id,
+            "step": delivery.step,
+            "connection": delivery.connection,
+            "action": delivery.action,
+            "target": str(delivery.target) if delivery.target else None,
+            "marker": delivery.marker,
+            "tries": delivery.attempts,
+            # Keyed, because what was written may be guessed: an address, a name.
+            "content": _hash(stand.keys.content, _encode(asked)),
+            "code": delivery.error_code,
+            **one.more,
+        }
+        about = str(one.subject or delivery.target or delivery.connection)
+        entries.append((f"recipe:{delivery.recipe}", f"write.{one.outcome}", about, detail))
+    _append(tx, stand, now, entries)
 
 
 def decided(tx: Tx, what: str, *, who: str, subject: str, now: datetime, **detail: Any) -> None:
@@ -122,7 +127,7 @@ def decided(tx: Tx, what: str, *, who: str, subject: str, now: datetime, **detai
     `who` is a name or an address, which is kept as a pseudonym, or the full ref of a vendor's user, which is one already.
     """
     stand = _stand(tx)
-    _append(tx, stand, now, _actor(tx, stand.keys, who), what, subject, detail)
+    _append(tx, stand, now, [(_actor(tx, stand.keys, who), what, subject, detail)])
 
 
 def hashed(tx: Tx, value: Any) -> str:
@@ -130,23 +135,28 @@ def hashed(tx: Tx, value: Any) -> str:
     return _hash(_stand(tx).keys.content, _encode(value))
 
 
-def _append(
-    tx: Tx, stand: "_Stand", now: datetime, actor: str, what: str, subject: str, detail: Mapping[str, Any]
-) -> None:
+def _append(tx: Tx, stand: "_Stand", now: datetime, entries: Sequence[tuple[str, str, str, Mapping[str, Any]]]) -> None:
+    """Add entries (actor, what, subject, detail), each bound to the one before it."""
+    if not entries:
+        return
     # One transaction writes at a time, on either database, so that nobody else adds to the same head.
     last = stand.head or _end(tx, stand)
-    told = {name: value for name, value in detail.items() if value not in (None, "")}
-    texts = (_storable(actor), _storable(what), _storable(subject), _encode(told).decode())
     # What somebody put at the end stays there to be found.
-    seq, at = max(last.seq, stand.greatest) + 1, to_micros(now)
-    mac = _mac(stand.keys.chain, last.mac, (seq, at, *texts))
+    seq, mac, at = max(last.seq, stand.greatest), last.mac, to_micros(now)
+    rows = []
+    for actor, what, subject, detail in entries:
+        told = {name: value for name, value in detail.items() if value not in (None, "")}
+        texts = (_storable(actor), _storable(what), _storable(subject), _encode(told).decode())
+        seq += 1
+        mac = _mac(stand.keys.chain, mac, (seq, at, *texts))
+        rows.append((seq, at, *texts, mac))
     end = seq.to_bytes(8, "big") + mac
     head = (_HEAD, end + hmac.digest(stand.keys.head, end, "sha256"))
     words = _statements(tx.dialect)
-    if words.both:
-        execute(tx.connection, words.both, (*head, seq, at, *texts, mac))
+    if words.both and len(rows) == 1:
+        execute(tx.connection, words.both, (*head, *rows[0]))
     else:
-        execute(tx.connection, words.add, (seq, at, *texts, mac))
+        execute_many(tx.connection, words.add, rows)
         execute(tx.connection, words.keep, head)
 
 

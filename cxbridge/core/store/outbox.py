@@ -1,6 +1,6 @@
 """The planned actions and what became of them; nothing is sent from here, and nothing is ever removed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, DeliveryState, Ref
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Among, Prepared
 from cxbridge.core.store.statements import row_of, take_numbers
 from cxbridge.core.store.tx import Tx
 
@@ -38,16 +38,17 @@ _claim = Prepared(
     .values({name: sa.bindparam(name) for name in ("state", "attempts", "sent_at")})
 )
 _of_run = Prepared(_whole.where(_deliveries.run == sa.bindparam("run")).order_by(_deliveries.seq))
-_unsettled_of_run = Prepared(
-    _whole.where(
-        _deliveries.run == sa.bindparam("run"), schema.among(_deliveries.state, (*OPEN_DELIVERIES, "dead"))
-    ).order_by(_deliveries.seq)
+_unsettled = Among(
+    _deliveries.run,
+    lambda among: _whole.where(among, schema.among(_deliveries.state, (*OPEN_DELIVERIES, "dead"))).order_by(
+        _deliveries.seq
+    ),
 )
-_by_marker = Prepared(
-    _whole.where(
-        _deliveries.connection == sa.bindparam("connection"), _deliveries.marker == sa.bindparam("marker")
-    ).order_by(_deliveries.seq)
+_by_marker = Among(
+    _deliveries.marker,
+    lambda among: _whole.where(_deliveries.connection == sa.bindparam("connection"), among).order_by(_deliveries.seq),
 )
+_state_of = Among(_deliveries.id, sa.select(_deliveries.id, _deliveries.state).where)
 # Those of a recipe that are due and would be sent, but for one kind of step.
 _put_off = Prepared(
     sa.update(schema.deliveries)
@@ -126,15 +127,15 @@ def update(tx: Tx, delivery: Delivery) -> None:
         raise LookupError(f"delivery {delivery.id} is not stored")
 
 
-def settle(tx: Tx, delivery: Delivery) -> None:
-    """Write that a delivery is done: its state, when it was settled, and its error, which is none. The rest stays as it is stored.
+def settle(tx: Tx, deliveries: Sequence[Delivery]) -> None:
+    """Write that deliveries are done: state, when it was settled, and error, which is none. The rest stays as it is stored.
 
     Raises:
-        LookupError: no delivery of this id is stored.
+        LookupError: one of them is not stored.
     """
-    row = {"delivery": delivery.id, **{name: getattr(delivery, name) for name in _SETTLES}}
-    if not _settle.run(tx.connection, row):
-        raise LookupError(f"delivery {delivery.id} is not stored")
+    rows = [{"delivery": one.id, **{name: getattr(one, name) for name in _SETTLES}} for one in deliveries]
+    if rows and _settle.run_all(tx.connection, rows) != len(rows):
+        raise LookupError(f"not all of these deliveries are stored: {', '.join(one.id for one in deliveries)}")
 
 
 def update_all(tx: Tx, deliveries: Sequence[Delivery]) -> None:
@@ -143,11 +144,23 @@ def update_all(tx: Tx, deliveries: Sequence[Delivery]) -> None:
         _update.run_all(tx.connection, [_moved(delivery) for delivery in deliveries])
 
 
-def claim(tx: Tx, sent: Delivery, stands: DeliveryState) -> bool:
-    """Mark a delivery as sent; False, and nothing written, where it no longer stands as it was read: in that state."""
-    row: dict[str, Any] = {"delivery": sent.id, "stands": stands}
-    row |= {"state": sent.state, "attempts": sent.attempts, "sent_at": sent.sent_at}
-    return _claim.run(tx.connection, row) > 0
+def claim(tx: Tx, some: Sequence[tuple[Delivery, DeliveryState]]) -> set[str]:
+    """Mark deliveries as sent, each with the state in which it was read; gives the ids of those that were.
+
+    One that no longer stands as it was read is left as it is.
+    """
+    if len(some) > 1:
+        # Nobody else writes meanwhile.
+        now = dict(_state_of.rows(tx.connection, [one.id for one, _ in some]))
+        some = [(one, stands) for one, stands in some if now.get(one.id) == stands]
+    rows: list[dict[str, Any]] = [
+        {"delivery": one.id, "stands": stands, "state": one.state, "attempts": one.attempts, "sent_at": one.sent_at}
+        for one, stands in some
+    ]
+    met = _claim.run_all(tx.connection, rows) if rows else 0
+    if met not in (0, len(rows)):
+        raise RuntimeError(f"of {len(rows)} deliveries that stood as they were read, {met} could be marked")
+    return {one.id for one, _ in some} if met else set()
 
 
 def put_off(tx: Tx, connection: str, recipe: str, *, now: datetime, until: datetime, why: str, but: str) -> int:
@@ -209,14 +222,20 @@ def of_run(tx: Tx, run: str) -> list[Delivery]:
     return _of_run.structs(tx.connection, Delivery, {"run": run})
 
 
-def unsettled_of_run(tx: Tx, run: str) -> list[Delivery]:
-    """Read those of a run's deliveries that are open or dead letters, in their order: of a long run nearly all are over."""
-    return _unsettled_of_run.structs(tx.connection, Delivery, {"run": run})
+def unsettled(tx: Tx, of_runs: Collection[str]) -> dict[str, list[Delivery]]:
+    """Read those deliveries of some runs that are open or dead letters, in their order: of a long run nearly all are over.
+
+    A run without any is left out.
+    """
+    found: dict[str, list[Delivery]] = {}
+    for one in _unsettled.structs(tx.connection, Delivery, sorted(of_runs)):
+        found.setdefault(one.run, []).append(one)
+    return found
 
 
-def by_marker(tx: Tx, connection: str, marker: str) -> list[Delivery]:
-    """Find the deliveries that planted a marker, oldest first."""
-    return _by_marker.structs(tx.connection, Delivery, {"connection": connection, "marker": marker})
+def by_marker(tx: Tx, connection: str, markers: Collection[str]) -> list[Delivery]:
+    """Find the deliveries that planted one of these markers, oldest first."""
+    return _by_marker.structs(tx.connection, Delivery, sorted(markers), {"connection": connection})
 
 
 def find(

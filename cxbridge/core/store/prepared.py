@@ -78,10 +78,10 @@ class Prepared:
         made = self._made.get(connection.dialect.name) or self._compiled(connection)
         return int(execute(connection, made.sql, made.bound(values)).rowcount)
 
-    def run_all(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write once for each row of values."""
+    def run_all(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Write once for each row of values, and give how many rows all of them met."""
         made = self._made.get(connection.dialect.name) or self._compiled(connection)
-        execute_many(connection, made.sql, [made.bound(row) for row in rows])
+        return execute_many(connection, made.sql, [made.bound(row) for row in rows])
 
     def _compiled(self, connection: Connection) -> "_Compiled":
         name: Any = connection.dialect.name
@@ -233,15 +233,16 @@ def execute(connection: Connection, sql: str, values: Any) -> Any:
         _fail(connection, error, sql)
 
 
-def execute_many(connection: Connection, sql: str, rows: Sequence[Any]) -> None:
-    """Have the driver execute a statement once for each row of values, as `execute` does."""
+def execute_many(connection: Connection, sql: str, rows: Sequence[Any]) -> int:
+    """Have the driver execute a statement once for each row of values, as `execute` does; gives how many rows all of them met."""
     if len(rows) == 1:
         # One row is what a webhook brings, and a statement for many costs a driver twice as much for it.
-        execute(connection, sql, rows[0])
-        return
+        return int(execute(connection, sql, rows[0]).rowcount)
     try:
         driver: Any = connection.connection.dbapi_connection
-        driver.cursor().executemany(sql, rows)
+        cursor = driver.cursor()
+        cursor.executemany(sql, rows)
+        return int(cursor.rowcount)
     except BaseException as error:  # noqa: BLE001  # as in `execute`
         _fail(connection, error, sql)
 

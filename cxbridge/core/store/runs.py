@@ -1,6 +1,6 @@
 """The executions of recipes, as rows; what a run does next is not decided here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import ACTIVE_RUNS, Ref, Run, RunState
 from cxbridge.core.store import schema
-from cxbridge.core.store.prepared import Prepared
+from cxbridge.core.store.prepared import Among, Prepared
 from cxbridge.core.store.statements import ignoring, row_of
 from cxbridge.core.store.tx import Tx
 
@@ -16,6 +16,7 @@ _runs = schema.runs.c
 _whole = sa.select(schema.runs)
 # Statements are built once: putting one together costs more than SQLite takes to answer it.
 _one = Prepared(_whole.where(_runs.id == sa.bindparam("run")))
+_several = Among(_runs.id, _whole.where)
 # Not by row count: the PostgreSQL driver gives none for an insert whose id the server could make.
 _start = Prepared(
     lambda dialect: ignoring(dialect, schema.runs, "recipe", "part", "once").returning(_runs.id),
@@ -26,13 +27,14 @@ _MOVES = ("version", "state", "step", "results", "context", "reason", "hops", "w
 _save = Prepared(
     sa.update(schema.runs).where(_runs.id == sa.bindparam("run")).values({name: sa.bindparam(name) for name in _MOVES})
 )
-_active_for = Prepared(
-    _whole.where(
+_active_for = Among(
+    _runs.key,
+    lambda among: _whole.where(
         _runs.recipe == sa.bindparam("recipe"),
         _runs.part == sa.bindparam("part"),
-        _runs.key == sa.bindparam("key"),
+        among,
         schema.among(_runs.state, ACTIVE_RUNS),
-    ).order_by(_runs.id)
+    ).order_by(_runs.id),
 )
 _waking = sa.and_(_runs.wake_at <= sa.bindparam("now"), _runs.wake_at.is_not(None))
 _due_first = _whole.where(_waking).order_by(_runs.wake_at, _runs.id).limit(sa.bindparam("limit"))
@@ -98,19 +100,27 @@ def save(tx: Tx, run: Run) -> None:
     Raises:
         LookupError: no run of this id is stored.
     """
-    if not _save.run(tx.connection, _moved(run)):
-        raise LookupError(f"run {run.id} is not stored")
+    save_all(tx, [run])
 
 
 def save_all(tx: Tx, some: Collection[Run]) -> None:
-    """Write how many stored runs stand now, as `save` does with one."""
-    if some:
-        _save.run_all(tx.connection, [_moved(run) for run in some])
+    """Write how many stored runs stand now, as `save` does with one.
+
+    Raises:
+        LookupError: one of them is not stored.
+    """
+    if some and _save.run_all(tx.connection, [_moved(run) for run in some]) != len(some):
+        raise LookupError(f"not all of these runs are stored: {', '.join(run.id for run in some)}")
 
 
 def get(tx: Tx, run_id: str) -> Run | None:
     """Read one run."""
     return next(iter(_one.structs(tx.connection, Run, {"run": run_id})), None)
+
+
+def get_many(tx: Tx, ids: Iterable[str]) -> dict[str, Run]:
+    """Read those of the runs that are stored, by id."""
+    return {one.id: one for one in _several.structs(tx.connection, Run, sorted(set(ids)))}
 
 
 def find(
@@ -134,7 +144,15 @@ def find(
 
 def active_for(tx: Tx, recipe: str, part: str, key: str) -> list[Run]:
     """Read the runs of one key that still have something to do, oldest first."""
-    return _active_for.structs(tx.connection, Run, {"recipe": recipe, "part": part, "key": key})
+    return active_for_many(tx, recipe, part, [key]).get(key, [])
+
+
+def active_for_many(tx: Tx, recipe: str, part: str, keys: Iterable[str]) -> dict[str, list[Run]]:
+    """The same for several keys of one part of a recipe; a key without such runs is left out."""
+    found: dict[str, list[Run]] = {}
+    for one in _active_for.structs(tx.connection, Run, sorted(set(keys)), {"recipe": recipe, "part": part}):
+        found.setdefault(one.key, []).append(one)
+    return found
 
 
 def due(tx: Tx, now: datetime, limit: int, after: tuple[datetime, str] | None = None) -> list[Run]:

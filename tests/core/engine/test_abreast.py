@@ -131,13 +131,12 @@ def test_the_one_that_was_begun_with_another_is_done_next_by_the_same_thread_wha
     def deliver(one: Delivery) -> Delivery | None:
         threads[one.id] = threading.get_ident()
         queue.settle(one)
-        following = crew.another()
-        if following is not None and not ahead:
-            ahead[one.id] = following.id
+        following = crew.some(1)
+        if following and not ahead:
+            ahead[one.id] = following[0].id
             over.set()
-            return following
-        if following is not None:
-            crew.not_begun(following)
+            return following[0]
+        crew.not_begun(following)
         return None
 
     ahead: dict[str, str] = {}
@@ -148,16 +147,33 @@ def test_the_one_that_was_begun_with_another_is_done_next_by_the_same_thread_wha
     assert len(queue.done) == len(set(queue.done)) <= 2 + 2 * 3, "those in hand when it was over, and no more"
 
 
-def test_one_that_was_taken_and_not_begun_is_done_all_the_same() -> None:
+@pytest.mark.parametrize("most", [1, 3, 2 * BATCH])
+def test_those_that_were_taken_and_not_begun_are_done_all_the_same_and_in_order(most: int) -> None:
+    names = [f"{number:03}" for number in range(2 * BATCH)]
+    queue = Queue(*names)
+    given_back: list[str] = []
+
+    def deliver(one: Delivery) -> None:
+        following = crew.some(most)
+        queue.settle(one)
+        given_back.extend(one.id for one in following)
+        crew.not_begun(following)
+
+    crew = Abreast("desk", 1, queue.due, deliver, never)
+    crew.run()
+    assert queue.done == names
+    assert given_back
+
+
+def test_those_that_were_taken_by_many_threads_and_not_begun_are_done_once() -> None:
     queue = Queue(*(f"{number:03}" for number in range(2 * BATCH)))
     given_back: list[str] = []
 
     def deliver(one: Delivery) -> None:
-        following = crew.another()
+        following = crew.some(3)
         queue.settle(one)
-        if following is not None:
-            given_back.append(following.id)
-            crew.not_begun(following)
+        given_back.extend(one.id for one in following)
+        crew.not_begun(following)
 
     crew = Abreast("desk", 4, queue.due, deliver, never)
     crew.run()
@@ -170,11 +186,23 @@ def test_one_that_was_taken_and_settled_beside_is_not_done_again() -> None:
 
     def deliver(one: Delivery) -> None:
         queue.settle(one)
-        following = crew.another()
-        if following is not None:
+        for following in crew.some(1):
             queue.settle(following)
             crew.done(following)
 
     crew = Abreast("desk", 1, queue.due, deliver, never)
     crew.run()
     assert queue.done == ["a", "b", "c"]
+
+
+def test_whoever_has_nothing_to_do_looks_beside_while_another_takes_long() -> None:
+    queue = Queue("a", "slow")
+    looked = threading.Event()
+
+    def deliver(one: Delivery) -> None:
+        if one.id == "slow":
+            assert looked.wait(PATIENCE), "nobody looked"
+        queue.settle(one)
+
+    Abreast("desk", 2, queue.due, deliver, never, looked.set).run()
+    assert queue.done == ["a", "slow"]

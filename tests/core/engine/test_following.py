@@ -1,4 +1,4 @@
-"""The next delivery is marked as sent in the commit that records the outcome of the one before, where it is sent at once."""
+"""The next deliveries are marked as sent in the commit that records outcomes, as many as the vendor answers within a moment."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -36,16 +36,20 @@ def client(clock: ManualClock) -> Iterator[cx.Client]:
 
 @pytest.fixture
 def begin(store: Store, clock: ManualClock) -> Begin:
-    """Make a pusher to whose vendor three deliveries are due, each to another ticket, and a list of the boundaries it reaches."""
+    """Make a pusher to whose vendor some deliveries are due, each to another ticket."""
 
-    def make(effect: cx.Effect | None = None, *script: str) -> tuple[Pusher, Connection, Vendor]:
+    def make(
+        effect: cx.Effect | None = None, *script: str, deliveries: int = 3, slowly: float = 0.0
+    ) -> tuple[Pusher, Connection, Vendor]:
         vendor = Vendor(*script)
+        if slowly:
+            slow(vendor, clock, slowly)
         pusher, one = pushing(store, clock, vendor, effect or cx.Findable(settle=30))
         with store.write() as tx:
             first = outbox.get(tx, "dlv_1")
             assert first is not None
             more = []
-            for number in (2, 3):
+            for number in range(2, deliveries + 1):
                 ref = Ref("fake", "tickets", str(number))
                 name, marker = f"dlv_{number}", f"cxb:{number:016}"
                 more.append(msgspec.structs.replace(first, id=name, target=ref, order_key=str(ref), marker=marker))
@@ -80,10 +84,28 @@ def states(store: Store) -> list[str]:
         return [one.state for one in sorted(outbox.find(tx), key=lambda one: one.id)]
 
 
-def test_an_outcome_and_the_next_mark_are_one_commit(
-    store: Store, client: cx.Client, begin: Begin, commits: list[dict[str, str]]
+def replaced(pusher: Pusher, one: Connection, vendor: Vendor) -> tuple[Pusher, Connection]:
+    """Have the connection perform as the vendor now does."""
+    [action] = one.actions.values()
+    changed = replace(one, actions={action.name: replace(action, perform=vendor.perform)})
+    return pusher, changed
+
+
+def slow(vendor: Vendor, clock: ManualClock, seconds: float = 0.1) -> None:
+    """Have a vendor take its time."""
+    perform = vendor.perform
+
+    def later(client: cx.Client, call: cx.Call) -> cx.Receipt:
+        clock.advance(seconds)
+        return perform(client, call)
+
+    vendor.perform = later  # type: ignore[method-assign]
+
+
+def test_of_a_slow_vendor_each_outcome_and_the_next_mark_are_one_commit(
+    store: Store, client: cx.Client, clock: ManualClock, begin: Begin, commits: list[dict[str, str]]
 ) -> None:
-    pusher, one, vendor = begin()
+    pusher, one, vendor = begin(slowly=0.1)
     reached: list[str] = []
     watch(pusher, reached.append)
     commits.clear()
@@ -105,11 +127,219 @@ def test_an_outcome_and_the_next_mark_are_one_commit(
         "push.sent",
         "push.answered",
     ]
+    recorded_wholly(store, 3)
+
+
+def test_of_a_quick_vendor_several_are_marked_and_recorded_in_one_commit(
+    store: Store, client: cx.Client, begin: Begin, commits: list[dict[str, str]]
+) -> None:
+    pusher, one, vendor = begin()
+    commits.clear()
+    pushed = pusher.push(one, client)
+    assert pushed.confirmed == 3
+    assert [delivery.state for delivery, _ in pushed.settled] == ["confirmed"] * 3
+    assert [" ".join(seen.values()) for seen in commits] == [
+        "sent planned planned",
+        "confirmed sent sent",
+        "confirmed confirmed confirmed",
+    ]
+    assert len(vendor.done) == 3
+    recorded_wholly(store, 3)
+
+
+def recorded_wholly(store: Store, count: int) -> None:
     with store.read() as tx:
         assert audit.verify(tx).wrong == ""
-        assert len(audit.find(tx)) == 3
-        for number in (1, 2, 3):
+        assert len(audit.find(tx)) == count
+        for number in range(1, count + 1):
             assert len(receipts.of_delivery(tx, f"dlv_{number}")) == 1
+
+
+@pytest.mark.parametrize("abreast", [1, 3])
+def test_no_more_are_marked_than_the_vendor_answers_within_a_moment(
+    store: Store, client: cx.Client, begin: Begin, commits: list[dict[str, str]], abreast: int
+) -> None:
+    pusher, one, vendor = begin(deliveries=60)
+    commits.clear()
+    assert pusher.push(one, client, abreast=abreast).confirmed == 60
+    sent = [sum(state == "sent" for state in seen.values()) for seen in commits]
+    assert 8 <= max(sent) <= 16 + 2 * abreast, sent
+    assert len(vendor.done) == len(set(vendor.done)) == 60
+    recorded_wholly(store, 60)
+
+
+def test_one_that_becomes_slow_keeps_no_outcome_waiting_beyond_its_own_answer(
+    store: Store, client: cx.Client, clock: ManualClock, begin: Begin, commits: list[dict[str, str]]
+) -> None:
+    pusher, one, vendor = begin(deliveries=5)
+    perform = vendor.perform
+
+    def third_takes_long(client: cx.Client, call: cx.Call) -> cx.Receipt:
+        if len(vendor.done) == 2:
+            clock.advance(0.5)
+        return perform(client, call)
+
+    vendor.perform = third_takes_long  # type: ignore[method-assign]
+    pusher, one = replaced(pusher, one, vendor)
+    commits.clear()
+    assert pusher.push(one, client).confirmed == 5
+    assert [" ".join(state[0] for state in seen.values()) for seen in commits] == [
+        "s p p p p",
+        "c s s s s",
+        "c c c s s",
+        "c c c c c",
+    ]
+
+
+def test_while_one_hangs_what_was_answered_is_recorded_beside_and_the_others_go_on(
+    store: Store, client: cx.Client, clock: ManualClock, begin: Begin
+) -> None:
+    pusher, one, vendor = begin(deliveries=6)
+    perform, hangs = vendor.perform, threading.Event()
+    seen: list[str] = []
+
+    def second_hangs(client: cx.Client, call: cx.Call) -> cx.Receipt:
+        receipt = perform(client, call)
+        if len(vendor.done) == 2:
+            clock.advance(0.5)
+            for _ in range(200):
+                seen[:] = states(store)
+                if seen.count("confirmed") == 5 or hangs.wait(0.05):
+                    break
+        return receipt
+
+    vendor.perform = second_hangs  # type: ignore[method-assign]
+    pusher, one = replaced(pusher, one, vendor)
+    assert pusher.push(one, client, abreast=2).confirmed == 6
+    assert seen.count("confirmed") == 5, "they waited for the one that hung"
+    assert len(vendor.done) == len(set(vendor.done)) == 6
+
+
+def test_what_was_marked_long_ago_is_put_back_and_looked_at_anew(
+    store: Store, client: cx.Client, clock: ManualClock, begin: Begin
+) -> None:
+    pusher, one, vendor = begin()
+    perform = vendor.perform
+
+    def second_takes_long(client: cx.Client, call: cx.Call) -> cx.Receipt:
+        if len(vendor.done) == 1:
+            clock.advance(30)
+            with store.read() as tx:
+                third = outbox.get(tx, "dlv_3")
+            assert third is not None
+            assert (third.state, third.attempts) == ("sent", 1)
+        return perform(client, call)
+
+    vendor.perform = second_takes_long  # type: ignore[method-assign]
+    pusher, one = replaced(pusher, one, vendor)
+    assert pusher.push(one, client).confirmed == 3
+    with store.read() as tx:
+        third = outbox.get(tx, "dlv_3")
+    assert third is not None
+    assert third.attempts == 1
+    assert third.sent_at is not None
+    assert third.sent_at == clock.now()
+    assert len(vendor.done) == 3
+
+
+def test_what_is_marked_when_the_turn_is_over_is_put_back(store: Store, client: cx.Client, begin: Begin) -> None:
+    pusher, one, vendor = begin(deliveries=5)
+    stop = threading.Event()
+    answered = 0
+
+    def probe(name: str) -> None:
+        nonlocal answered
+        answered += name == "push.answered"
+        if answered == 3:
+            stop.set()
+
+    watch(pusher, probe)
+    assert pusher.push(one, client, stop).confirmed == 3
+    assert states(store) == ["confirmed", "confirmed", "confirmed", "planned", "planned"]
+    with store.read() as tx:
+        assert [one.attempts for one in sorted(outbox.find(tx), key=lambda one: one.id)] == [1, 1, 1, 0, 0]
+    recorded_wholly(store, 3)
+    watch(pusher, lambda _: None)
+    assert pusher.push(one, client).confirmed == 2
+    assert len(vendor.done) == len(set(vendor.done)) == 5
+
+
+def test_one_that_fails_among_several_takes_no_outcome_with_it(store: Store, client: cx.Client, begin: Begin) -> None:
+    pusher, one, vendor = begin(None, "ok", "ok", "lost", "ok", deliveries=5)
+    assert pusher.push(one, client).confirmed == 4
+    assert states(store) == ["confirmed", "confirmed", "unknown", "confirmed", "confirmed"]
+    assert len(vendor.done) == 5
+
+
+def test_one_whose_outcome_cannot_be_recorded_takes_no_other_with_it(
+    store: Store, client: cx.Client, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pusher, one, vendor = begin(deliveries=5)
+    add = receipts.add
+
+    def adds(tx: Any, rows: Any) -> None:
+        if any(row.delivery == "dlv_3" for row in rows):
+            raise ZeroDivisionError
+        add(tx, rows)
+
+    monkeypatch.setattr(receipts, "add", adds)
+    told: list[str] = []
+    pusher.settler = replace(pusher.settler, on_settled=lambda delivery, _: told.append(delivery.id))
+    with pytest.raises(ZeroDivisionError):
+        pusher.push(one, client)
+    assert states(store) == ["confirmed", "confirmed", "sent", "confirmed", "confirmed"]
+    assert sorted(told) == ["dlv_1", "dlv_2", "dlv_4", "dlv_5"]
+    monkeypatch.undo()
+    assert pusher.recover() == 1
+    assert len(vendor.done) == 5
+
+
+def test_who_is_told_of_outcomes_and_fails_has_none_recorded_twice(
+    store: Store, client: cx.Client, begin: Begin
+) -> None:
+    pusher, one, _ = begin(deliveries=5)
+    told: list[str] = []
+
+    def fails(delivery: Delivery, _: object) -> None:
+        told.append(delivery.id)
+        if len(told) == 3:
+            raise ZeroDivisionError
+
+    pusher.settler = replace(pusher.settler, on_settled=fails)
+    with pytest.raises(ZeroDivisionError):
+        pusher.push(one, client)
+    assert states(store) == ["confirmed"] * 5
+    assert told == ["dlv_1", "dlv_2", "dlv_3"]
+    recorded_wholly(store, 5)
+
+
+def test_a_crash_in_the_middle_leaves_as_many_doubts_as_were_marked_and_nothing_is_done_twice(
+    store: Store, client: cx.Client, clock: ManualClock, begin: Begin
+) -> None:
+    pusher, one, vendor = begin(deliveries=6)
+    answered = 0
+
+    def probe(name: str) -> None:
+        nonlocal answered
+        answered += name == "push.answered"
+        if answered == 3:
+            raise Crash
+
+    watch(pusher, probe)
+    with pytest.raises(Crash):
+        pusher.push(one, client)
+    assert states(store) == ["confirmed", *["sent"] * 5]
+    assert len(vendor.done) == 3
+    watch(pusher, lambda _: None)
+    assert pusher.recover() == 5
+    for _ in range(6):
+        pusher.push(one, client)
+        clock.advance(60)
+    assert states(store) == ["confirmed"] * 6
+    assert len(vendor.done) == len(set(vendor.done)) == 6
+    with store.read() as tx:
+        assert audit.verify(tx).wrong == ""
+        assert [one.what for one in audit.find(tx)].count("write.confirmed") == 6
 
 
 def test_what_can_neither_be_repeated_nor_looked_up_is_marked_by_itself_right_before_it_is_sent(
@@ -128,7 +358,7 @@ def test_what_can_neither_be_repeated_nor_looked_up_is_marked_by_itself_right_be
     assert settled[1] == ["confirmed", "confirmed", "planned"]
 
 
-def test_a_crash_after_the_commit_leaves_one_doubt_that_is_looked_up(
+def test_a_crash_after_the_commit_leaves_doubts_that_are_looked_up(
     store: Store, client: cx.Client, clock: ManualClock, begin: Begin
 ) -> None:
     pusher, one, vendor = begin()
@@ -140,9 +370,9 @@ def test_a_crash_after_the_commit_leaves_one_doubt_that_is_looked_up(
     watch(pusher, probe)
     with pytest.raises(Crash):
         pusher.push(one, client)
-    assert states(store) == ["confirmed", "sent", "planned"]
+    assert states(store) == ["confirmed", "sent", "sent"]
     watch(pusher, lambda _: None)
-    assert pusher.recover() == 1
+    assert pusher.recover() == 2
     for _ in range(5):
         pusher.push(one, client)
         clock.advance(60)
@@ -156,10 +386,10 @@ def test_what_the_next_one_stumbles_over_takes_no_outcome_with_it(
     pusher, one, vendor = begin()
     claim = outbox.claim
 
-    def claims(tx: Any, sent: Delivery, stands: Any) -> bool:
-        if sent.id == "dlv_2":
+    def claims(tx: Any, some: Any) -> set[str]:
+        if any(sent.id == "dlv_2" for sent, _ in some):
             raise ZeroDivisionError
-        return claim(tx, sent, stands)
+        return claim(tx, some)
 
     monkeypatch.setattr(outbox, "claim", claims)
     with pytest.raises(ZeroDivisionError):

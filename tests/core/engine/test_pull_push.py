@@ -275,7 +275,8 @@ def test_what_waits_for_the_same_is_put_off_together_and_keeps_no_others(
     monkeypatch.setattr(store._to_write, "commit", counted)
     monkeypatch.setattr(guard, "must_wait", lambda *_: "the hour is full")
     pusher.settler = replace(pusher.settler, recipe_of=lambda _: None)
-    pusher.recipe_of = lambda run: object() if run.id == "run_1" else None  # type: ignore[assignment, return-value]
+    recipe: Any = object()
+    pusher.claims = replace(pusher.claims, recipe_of=lambda run: recipe if run.id == "run_1" else None)
     pushed = pusher.push(one, client)
     assert (pushed.retried, pushed.confirmed) == (127, 2)
     assert pushed.next_at == clock.now() + timedelta(minutes=1)

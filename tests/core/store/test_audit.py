@@ -37,7 +37,11 @@ def delivery(number: int = 1, **more: Any) -> Delivery:
 
 
 def add(tx: Tx, number: int) -> None:
-    audit.wrote(tx, "confirmed", delivery(number), NOW + timedelta(seconds=number), subject=TICKET, ref="desk/notes/9")
+    audit.wrote(
+        tx,
+        [audit.Wrote("confirmed", delivery(number), TICKET, {"ref": "desk/notes/9"})],
+        NOW + timedelta(seconds=number),
+    )
 
 
 @pytest.fixture
@@ -330,7 +334,7 @@ def test_no_value_that_was_written_is_in_an_entry(chain: Store) -> None:
 def test_equal_contents_have_equal_hashes_and_others_have_not(store: Store) -> None:
     with store.write() as tx:
         for inputs in ({"body": "a"}, {"body": "a"}, {"body": "b"}):
-            audit.wrote(tx, "confirmed", delivery(inputs=inputs), NOW)
+            audit.wrote(tx, [audit.Wrote("confirmed", delivery(inputs=inputs))], NOW)
         first, second, third = [one.detail["content"] for one in audit.find(tx)][::-1]
     assert first == second != third
 
@@ -362,7 +366,7 @@ def test_a_person_is_a_pseudonym_whose_name_can_be_forgotten(tmp_path: Any, cloc
 def test_text_that_a_database_cannot_hold_does_not_keep_an_outcome_from_being_entered(store: Store) -> None:
     odd = "a\0b\ud800"
     with store.write() as tx:
-        audit.wrote(tx, "confirmed", delivery(step="näme"), NOW, subject=Ref("desk", "tickets", odd))
+        audit.wrote(tx, [audit.Wrote("confirmed", delivery(step="näme"), Ref("desk", "tickets", odd))], NOW)
         audit.decided(tx, "dead.dropped", who=odd, subject=odd, now=NOW)
     assert verified(store) == (2, None)
 
@@ -373,7 +377,7 @@ def test_text_that_a_database_cannot_hold_does_not_keep_an_outcome_from_being_en
 def test_entries_are_found_by_what_they_are_about_or_name(store: Store) -> None:
     with store.write() as tx:
         add(tx, 1)
-        audit.wrote(tx, "dead", delivery(12, target=None), NOW, subject=Ref("desk", "tickets", "401"))
+        audit.wrote(tx, [audit.Wrote("dead", delivery(12, target=None), Ref("desk", "tickets", "401"))], NOW)
         audit.decided(tx, "recipe.resumed", who="Ada", subject="recipe:escalation", now=NOW, more=5)
 
         def found(**by: Any) -> list[int]:

@@ -59,7 +59,7 @@ def filled(opened: Store, item: Any, run: Any, delivery: Any, noon: Any) -> Stor
             delivery(7, state="dead", settled_at=noon),
         ]
         outbox.add(tx, made)
-        audit.wrote(tx, "confirmed", made[0], noon)
+        audit.wrote(tx, [audit.Wrote("confirmed", made[0])], noon)
         checkpoints.put(tx, Checkpoint(connection="desk", stream="tickets", cursor={"at": 1}, at=noon, caught_up=noon))
     SealedTokens(opened, KEY).write("desk", b"refresh")
     return opened

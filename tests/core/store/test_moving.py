@@ -65,7 +65,7 @@ def filled(places: tuple[str, str], clock: ManualClock, item: Any, run: Any, del
         runs.start(tx, run(1, context={"n": 1.5, "none": None, "text": "\\u0000 \x00 ☃"}))
         made = [delivery(1, state="unknown", sent_at=noon), delivery(2, error="half \ud83d of a pair \0")]
         outbox.add(tx, made)
-        audit.wrote(tx, "unknown", made[0], noon)
+        audit.wrote(tx, [audit.Wrote("unknown", made[0])], noon)
         receipts.add(
             tx,
             [

@@ -174,8 +174,8 @@ def test_finding(store, delivery):
         )
         assert ids(outbox.of_run(tx, "a")) == [1, 3]
         assert outbox.of_run(tx, "c") == []
-        assert ids(outbox.by_marker(tx, "tracker", "cxb:1")) == [5]
-        assert ids(outbox.by_marker(tx, "chat", "cxb:1")) == [4]
+        assert ids(outbox.by_marker(tx, "tracker", ["cxb:1"])) == [5]
+        assert ids(outbox.by_marker(tx, "chat", {"cxb:1", "cxb:2"})) == [4]
         assert ids(outbox.find(tx)) == [5, 4, 3, 2, 1]
         assert ids(outbox.find(tx, limit=2)) == [5, 4]
         assert ids(outbox.find(tx, state="dead")) == [2]
@@ -199,8 +199,9 @@ def test_what_a_run_still_has_to_do_with_is_read_without_what_is_over(store, del
     with store.write() as tx:
         outbox.add(tx, [delivery(number, run="a", state=state) for number, state in enumerate(states)])
         outbox.add(tx, [delivery(100, run="b")])
-        found = [one.state for one in outbox.unsettled_of_run(tx, "a")]
-    assert found == ["planned", "sent", "unknown", "retry", "dead", "held"]
+        unsettled = outbox.unsettled(tx, ["a", "b", "c"])
+    assert sorted(unsettled) == ["a", "b"]
+    assert [one.state for one in unsettled["a"]] == ["planned", "sent", "unknown", "retry", "dead", "held"]
 
 
 def test_what_is_done_keeps_the_times_and_counts_that_it_was_marked_with(store, delivery, noon):
@@ -209,8 +210,25 @@ def test_what_is_done_keeps_the_times_and_counts_that_it_was_marked_with(store, 
     done = msgspec.structs.replace(sent, state="confirmed", settled_at=noon, error="", error_code="")
     with store.write() as tx:
         outbox.add(tx, [one])
-        assert outbox.claim(tx, sent, "planned")
-        outbox.settle(tx, done)
+        assert outbox.claim(tx, [(sent, "planned")]) == {one.id}
+        outbox.settle(tx, [done])
         assert outbox.get(tx, one.id) == done
-        with pytest.raises(LookupError, match="not stored"):
-            outbox.settle(tx, delivery(2))
+        with pytest.raises(LookupError, match="dlv_00002"):
+            outbox.settle(tx, [done, delivery(2)])
+
+
+def test_of_several_those_are_marked_that_stand_as_they_were_read(store, delivery, noon):
+    some = [delivery(number) for number in range(1, 5)]
+    sent = [msgspec.structs.replace(one, state="sent", attempts=1, sent_at=noon) for one in some]
+    with store.write() as tx:
+        outbox.add(tx, some)
+        outbox.update(tx, msgspec.structs.replace(some[1], state="cancelled"))
+        # By somebody else, a moment before.
+        earlier = msgspec.structs.replace(sent[2], sent_at=noon - MINUTE)
+        outbox.update(tx, earlier)
+        assert outbox.claim(tx, [(one, "planned") for one in sent]) == {some[0].id, some[3].id}
+        assert outbox.get(tx, some[0].id) == sent[0]
+        assert outbox.get(tx, some[1].id).state == "cancelled"
+        assert outbox.get(tx, some[2].id) == earlier
+        assert outbox.claim(tx, [(sent[1], "cancelled")]) == {some[1].id}
+        assert outbox.claim(tx, [(sent[0], "planned")]) == set()

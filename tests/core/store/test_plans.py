@@ -51,7 +51,7 @@ def plan(sqlite_store, heard):
             "ix_deliveries_open_key (connection=? AND order_key=? AND seq<?)",
         ),
         (lambda tx, now: outbox.connections_due(tx, now=now), "COVERING INDEX ix_deliveries_state_connection_seq"),
-        (lambda tx, now: outbox.by_marker(tx, "desk", "m"), "ix_deliveries_connection_marker_seq"),
+        (lambda tx, now: outbox.by_marker(tx, "desk", ["m"]), "ix_deliveries_connection_marker_seq"),
         (lambda tx, now: outbox.find(tx, recipe="r"), "ix_deliveries_recipe_seq"),
         (lambda tx, now: outbox.sent_since(tx, "r", now), "COVERING INDEX ix_deliveries_recipe_sent_at"),
         (lambda tx, now: receipts.of(tx, ONE), "ix_receipts_ref_id"),
