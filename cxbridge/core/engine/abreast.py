@@ -13,7 +13,8 @@ from cxbridge.core.ledger import Delivery
 
 # How many that are due are read at once.
 BATCH = 50
-# After so many seconds without anything to do a thread looks whether there is something to be done beside.
+# After so many seconds in which nothing ended a thread that has nothing to do looks whether there is something to be done beside,
+# and one that holds still goes on with the others in place of the one that works alone.
 _IDLE = 0.25
 
 
@@ -24,7 +25,8 @@ class Abreast:
     `due` gives up to so many deliveries that may be begun (those in hand, which it may give once more, are passed over), `deliver`
     does one, `over` says to begin no more. `due` and `over` are called by one thread at a time. While it does one, `deliver` may
     take `some` more, and give one of them if it has begun it: the same thread goes on with it, whatever `over` says by then.
-    `beside` is called now and then by threads that have nothing else to do while others have.
+    `beside` is called now and then by threads that have nothing else to do while others have. As long as `alone` says that one
+    thread does more than several would, as where nothing is waited for, the others hold still unless it is held up.
     """
 
     name: str
@@ -33,10 +35,14 @@ class Abreast:
     deliver: Callable[[Delivery], Delivery | None]
     over: Callable[[], bool]
     beside: Callable[[], None] = lambda: None
+    alone: Callable[[], bool] = lambda: False
     _waiting: deque[Delivery] = field(default_factory=deque)
     _in_hand: set[str] = field(default_factory=set)
     _helpers: list[threading.Thread] = field(default_factory=list)
     _failed: list[BaseException] = field(default_factory=list)
+    # How many threads are at work, and how many deliveries ended so far.
+    _at_work: int = 0
+    _ended: int = 0
     # Whether something may be due that was not given yet: it was not asked for since a delivery ended.
     _unasked: bool = True
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -71,33 +77,44 @@ class Abreast:
                 self._in_hand.difference_update(one.id for one in some)
                 self._waiting.extendleft(reversed(some))
                 self._call_help()
-                self._changed.notify_all()
+                self._notify()
 
     def done(self, one: Delivery) -> None:
         """Note that one is not in hand any more, and that others may be due since."""
         with self._changed:
             self._in_hand.discard(one.id)
             self._unasked = True
-            self._changed.notify_all()
+            self._ended += 1
+            self._notify()
 
     def _work(self) -> None:
         try:
-            one = self._next()
-            while one is not None:
-                try:
-                    begun = self.deliver(one)
-                finally:
-                    self.done(one)
-                one = begun or self._next()
+            while (one := self._next()) is not None:
+                while one is not None:
+                    try:
+                        begun = self.deliver(one)
+                    finally:
+                        self.done(one)
+                    one = begun
+                with self._changed:
+                    self._at_work -= 1
         except BaseException as error:  # noqa: BLE001  # raised again where the turn began
             with self._changed:
                 self._failed.append(error)
                 self._changed.notify_all()
 
     def _next(self) -> Delivery | None:
+        """Wait for one to do; None where there is nothing more to do for anybody."""
+        held_up = False
         while True:
+            idle = False
             with self._changed:
                 while not (self._failed or self.over()):
+                    if self._at_work and not held_up and self.alone():
+                        ended = self._ended
+                        self._changed.wait(_IDLE)
+                        held_up = self._ended == ended
+                        continue
                     if not self._waiting and self._unasked:
                         found = self.due(BATCH + len(self._in_hand))
                         self._waiting.extend(one for one in found if one.id not in self._in_hand)
@@ -105,19 +122,27 @@ class Abreast:
                     if self._waiting:
                         one = self._waiting.popleft()
                         self._in_hand.add(one.id)
+                        self._at_work += 1
                         self._call_help()
                         return one
                     if not self._in_hand:
-                        return None
+                        break
                     # What is in hand may make more due: the next step of its run, or whatever waited behind it.
                     if not self._changed.wait(_IDLE):
+                        held_up, idle = False, True
                         break
-                else:
+                if not idle:
+                    self._changed.notify_all()
                     return None
             self.beside()
 
+    def _notify(self) -> None:
+        # Who holds still looks by itself now and then: to be woken each time would cost more than what is done.
+        if not self.alone():
+            self._changed.notify_all()
+
     def _call_help(self) -> None:
-        if self._waiting and len(self._helpers) < self.most - 1:
+        if self._waiting and len(self._helpers) < (min(1, self.most - 1) if self.alone() else self.most - 1):
             # The others must not keep the process from ending.
             work = copy_context().run
             helper = threading.Thread(target=work, args=(self._work,), name=f"push {self.name}", daemon=True)

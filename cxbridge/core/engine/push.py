@@ -27,7 +27,7 @@ from cxbridge.core.engine.pushed import OnSettled, Pushed, RecipeOf
 from cxbridge.core.engine.settle import DEFAULT_RETRY, Settler, told_of
 from cxbridge.core.engine.soundness import blaming, receipt_of
 from cxbridge.core.engine.steps import Stepper
-from cxbridge.core.engine.turn import MOMENT, Ready, Turn
+from cxbridge.core.engine.turn import MOMENT, Pace, Ready, Turn
 from cxbridge.core.errors import Rejected, Retryable, StoreError, Unauthorized, Withheld
 from cxbridge.core.ledger import Delivery
 from cxbridge.core.recipes.model import Recipe
@@ -51,6 +51,8 @@ class Pusher:
     settler: Settler = field(init=False)
     doubts: Doubts = field(init=False)
     claims: Claims = field(init=False)
+    # By connection.
+    _paces: dict[str, Pace] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.settler = Settler(
@@ -86,7 +88,7 @@ class Pusher:
             # An earlier turn called the vendor and could not record the outcome, as on a full disk: nobody waits for it any more.
             self.recover([connection.name])
         lock = threading.Lock()
-        turn = Turn(connection, client)
+        turn = Turn(connection, client, self._paces.setdefault(connection.name, Pace()))
 
         def due(most: int) -> list[Delivery]:
             nonlocal first
@@ -117,7 +119,15 @@ class Pusher:
         def over() -> bool:
             return result.paused or result.kept_back is not None or (stop is not None and stop.is_set())
 
-        crew = Abreast(connection.name, abreast, due, deliver, over, lambda: record(self.clock.monotonic() - MOMENT))
+        crew = Abreast(
+            connection.name,
+            abreast,
+            due,
+            deliver,
+            over,
+            beside=lambda: record(self.clock.monotonic() - MOMENT),
+            alone=lambda: turn.pace.is_quick,
+        )
         try:
             crew.run()
         except Exception:

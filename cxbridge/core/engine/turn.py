@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ from cxbridge.core.recipes.model import Recipe
 # long, and a call, an outcome waits for its commit at most.
 MOMENT = 0.02
 _MOST = 16
+# A vendor that answers so many within a moment is not waited for: most of that is our own work.
+_QUICK = 8
+_OF_LATE = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +35,40 @@ class Ready:
     since: float
 
 
+class Pace:
+    """How fast a vendor answered of late, by the median of a few answers: one that was held up for once does not change it."""
+
+    __slots__ = ("_took", "most")
+
+    def __init__(self) -> None:
+        self._took: deque[float] = deque(maxlen=_OF_LATE)
+        # How many it answers within a moment: one where that is not known yet.
+        self.most = 1
+
+    def note(self, took: float) -> None:
+        """Take an answer into account that took so many seconds."""
+        self._took.append(took)
+        median = sorted(self._took)[len(self._took) // 2]
+        self.most = _MOST if median * _MOST <= MOMENT else max(1, int(MOMENT / median))
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether there is so little to wait for that several threads would only share what one of them can do."""
+        return self.most >= _QUICK
+
+
 @dataclass(slots=True)
 class Turn:
     """One turn of a connection, shared by the threads that work at it."""
 
     connection: Connection
     client: Client
+    pace: Pace
     # Those that are marked and not sent, by id. Each is with the crew, or in the hand of the thread that marked it.
     begun: dict[str, Ready] = field(default_factory=dict)
     # Those that were answered and are not recorded, and when the first of them was.
     answers: list[Answer] = field(default_factory=list)
     since: float = 0.0
-    # How many the vendor answers within a moment, by its last answer.
-    quick: int = 1
     # How many are being marked.
     marking: int = 0
     # See `guard.must_wait`.
@@ -55,7 +80,7 @@ class Turn:
     def answered(self, answer: Answer, now: float, took: float) -> list[Answer]:
         """Note an answer; gives those that are to be recorded now, none as long as the next ones are under way."""
         with self.lock:
-            self.quick = min(_MOST, int(MOMENT / took)) if took * _MOST > MOMENT else _MOST
+            self.pace.note(took)
             self.since = self.since if self.answers else now
             self.answers.append(answer)
             return [] if self.begun and now - self.since < MOMENT else self._take()
@@ -63,7 +88,7 @@ class Turn:
     def room(self) -> int:
         """Say how many more may be marked by whoever has an answer, and keep that free until `mark`: always one, mostly all."""
         with self.lock:
-            room = max(1, self.quick - self.marking)
+            room = max(1, self.pace.most - self.marking)
             self.marking += room
             return room
 
