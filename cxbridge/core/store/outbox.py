@@ -40,7 +40,8 @@ _claim = Prepared(
 _of_run = Prepared(_whole.where(_deliveries.run == sa.bindparam("run")).order_by(_deliveries.seq))
 _unsettled = Among(
     _deliveries.run,
-    lambda among: _whole.where(among, schema.among(_deliveries.state, (*OPEN_DELIVERIES, "dead"))).order_by(
+    # Not by the index of states, in which all that is open or dead stands.
+    lambda among: _whole.where(among, schema.among(_deliveries.state.concat(""), (*OPEN_DELIVERIES, "dead"))).order_by(
         _deliveries.seq
     ),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,7 +35,7 @@ _active_for = Among(
         _runs.part == sa.bindparam("part"),
         among,
         schema.among(_runs.state, ACTIVE_RUNS),
-    ).order_by(_runs.id),
+    ),
 )
 _waking = sa.and_(_runs.wake_at <= sa.bindparam("now"), _runs.wake_at.is_not(None))
 _due_first = _whole.where(_waking).order_by(_runs.wake_at, _runs.id).limit(sa.bindparam("limit"))
@@ -150,7 +151,9 @@ def active_for(tx: Tx, recipe: str, part: str, key: str) -> list[Run]:
 def active_for_many(tx: Tx, recipe: str, part: str, keys: Iterable[str]) -> dict[str, list[Run]]:
     """The same for several keys of one part of a recipe; a key without such runs is left out."""
     found: dict[str, list[Run]] = {}
-    for one in _active_for.structs(tx.connection, Run, sorted(set(keys)), {"recipe": recipe, "part": part}):
+    rows = _active_for.structs(tx.connection, Run, sorted(set(keys)), {"recipe": recipe, "part": part})
+    # Asked for an order, SQLite would go through all runs of the recipe, which are in it.
+    for one in sorted(rows, key=attrgetter("id")):
         found.setdefault(one.key, []).append(one)
     return found
 

@@ -62,6 +62,25 @@ def test_an_index_serves(plan, noon, ask, index):
     assert any(index in step for step in found), found
 
 
+@pytest.mark.parametrize("count", [1, 2, 16, 200])
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda tx, some: records.get_many(tx, [Ref("desk", "tickets", one) for one in some]), "AND key=?)"),
+        (runs.get_many, "sqlite_autoindex_runs_1 (id=?)"),
+        (
+            lambda tx, some: runs.active_for_many(tx, "r", "steps", some),
+            "ix_runs_active (recipe=? AND part=? AND key=?)",
+        ),
+        (outbox.unsettled, "ix_deliveries_run_seq (run=?)"),
+        (lambda tx, some: outbox.by_marker(tx, "desk", some), "ix_deliveries_connection_marker_seq (connection=? AND"),
+    ],
+)
+def test_an_index_serves_however_many_are_asked_for_at_once(plan, ask, index, count):
+    found = plan(lambda tx: ask(tx, [f"x{number}" for number in range(count)]))
+    assert all(index in step or "TEMP B-TREE" in step for step in found), found
+
+
 def test_what_has_to_wait_is_found_among_what_waits_and_not_among_all_that_was_done(sqlite_store, heard, noon):
     with sqlite_store.write() as tx:
         with heard(tx) as asked:
