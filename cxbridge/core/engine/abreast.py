@@ -45,6 +45,8 @@ class Abreast:
     _ended: int = 0
     # Whether something may be due that was not given yet: it was not asked for since a delivery ended.
     _unasked: bool = True
+    # Whether more was due, when it was last asked, than was given.
+    _plenty: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def run(self) -> None:
@@ -64,6 +66,8 @@ class Abreast:
         with self._changed:
             if self._failed or self.over():
                 return []
+            if self._plenty and len(self._waiting) < most:
+                self._ask()
             taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
             self._in_hand.update(one.id for one in taken)
             if taken:
@@ -116,9 +120,7 @@ class Abreast:
                         held_up = self._ended == ended
                         continue
                     if not self._waiting and self._unasked:
-                        found = self.due(BATCH + len(self._in_hand))
-                        self._waiting.extend(one for one in found if one.id not in self._in_hand)
-                        self._unasked = bool(self._waiting)
+                        self._ask()
                     if self._waiting:
                         one = self._waiting.popleft()
                         self._in_hand.add(one.id)
@@ -135,6 +137,14 @@ class Abreast:
                     self._changed.notify_all()
                     return None
             self.beside()
+
+    def _ask(self) -> None:
+        known = self._in_hand.union(one.id for one in self._waiting)
+        most = BATCH + len(known)
+        found = self.due(most)
+        self._plenty = len(found) == most
+        self._waiting.extend(one for one in found if one.id not in known)
+        self._unasked = bool(self._waiting)
 
     def _notify(self) -> None:
         # Who holds still looks by itself now and then: to be woken each time would cost more than what is done.

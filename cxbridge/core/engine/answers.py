@@ -1,6 +1,5 @@
 """What is known to have been done by a delivery, as a value, and what the store keeps of it; writes nothing itself."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -14,8 +13,7 @@ from cxbridge.core.store.audit import Wrote
 By = Literal["answer", "look-up", "earlier write"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A delivery as it is done: `by` the vendor's answer, a look-up, or an earlier write that serves as well."""
 
     delivery: Delivery

@@ -36,8 +36,11 @@ class Pushed:
 
     def add(self, other: "Pushed") -> None:
         """Sum up what was done; of what is due next another one says nothing."""
-        for name in ("confirmed", "adopted", "retried", "unknown", "dead"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.confirmed += other.confirmed
+        self.adopted += other.adopted
+        self.retried += other.retried
+        self.unknown += other.unknown
+        self.dead += other.dead
         self.paused = self.paused or other.paused
         self.waits = self.waits or other.waits
         self.kept_back = other.kept_back or self.kept_back

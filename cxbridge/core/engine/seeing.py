@@ -1,8 +1,9 @@
 """What the store says about a delivery whose turn has come, read at one moment; decides nothing and sends nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from cxbridge.core.connector import Receipt
 from cxbridge.core.engine import asking, guard, restoring
@@ -13,8 +14,7 @@ from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import Tx, outbox, receipts, records, runs, state
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What is known of a delivery that is due."""
 
     run: Run | None

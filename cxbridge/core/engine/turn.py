@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from cxbridge.core.connector import Action, Call, Client
 from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.connections import Connection
@@ -21,8 +23,7 @@ _QUICK = 8
 _OF_LATE = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """A delivery that is about to be sent: as it was read, as it is once it is marked, and what its connector is told."""
 
     delivery: Delivery

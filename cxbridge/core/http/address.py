@@ -1,7 +1,7 @@
 """Which URLs a credential may be sent to; it must not send anything."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, unquote
@@ -29,28 +29,32 @@ class Base:
         self._hosts = tuple(host.lower() for host in hosts)
         self._prefix = raw_path(url).rstrip("/")
 
-    def address(self, path: str, params: Params | None) -> httpx.URL:
+    def address(self, path: str, params: Params | None) -> tuple[httpx.URL, str]:
         """Make a URL of a path under the base, or take a whole URL of its origin or a vetted host; None parameters are left out.
+
+        Gives the path beside, as a connector writes it: under the base, without query.
 
         Raises:
             Rejected: when it leads elsewhere, or could.
         """
-        query = "&".join(f"{_escaped(name)}={_escaped(value)}" for name, value in _pairs(params)) if params else ""
+        query = _query(params) if params else ""
         if _AS_IT_STANDS.fullmatch(path):
-            return self._under(f"{self._prefix}/{path.removeprefix('/')}", query)
+            shown = path if path[0] == "/" else f"/{path}"
+            return self._under(f"{self._prefix}{shown}", query), shown
         url = self._located(path)
-        return url.copy_with(query=b"&".join(part for part in (url.query, query.encode()) if part)) if query else url
+        if query:
+            url = url.copy_with(query=b"&".join(part for part in (url.query, query.encode()) if part))
+        return url, self._shown(url)
 
-    def shown(self, url: httpx.URL) -> str:
-        """Give the path as a connector wrote it: under the base, without query."""
+    def _shown(self, url: httpx.URL) -> str:
         path = raw_path(url)
         return path.removeprefix(self._prefix) if path.startswith(f"{self._prefix}/") else path
 
     def _under(self, path: str, query: str) -> httpx.URL:
         """Put path and query, in which nothing has to be escaped any more, in the place of the base's."""
-        url = httpx.URL(self._url)
+        url = httpx.URL.__new__(httpx.URL)
         # Parsing would find the same, at a tenth of what a write costs us; there is no public way round it.
-        url._uri_reference = url._uri_reference._replace(path=path, query=query or None)  # noqa: SLF001
+        url._uri_reference = self._url._uri_reference._replace(path=path, query=query or None)  # noqa: SLF001
         return url
 
     def _located(self, path: str) -> httpx.URL:
@@ -118,14 +122,18 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"https": 443, "http": 80}.get(url.scheme)
 
 
+def _query(params: Params) -> str:
+    parts = []
+    for name, value in params.items() if isinstance(params, Mapping) else params:
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if one is None:
+                continue
+            text = one if type(one) is str else str(one).lower() if isinstance(one, bool) else str(one)
+            parts.append(f"{_escaped(name)}={_escaped(text)}")
+    return "&".join(parts)
+
+
 def _escaped(text: str) -> str:
     """Escape what a part of a query may not hold as it stands."""
     # The library goes letter by letter, which for a search takes as long as all else about its request.
     return text.translate(_ESCAPES) if text.isascii() else quote(text, safe="")
-
-
-def _pairs(params: Params | None) -> Iterator[tuple[str, str]]:
-    for name, value in params.items() if isinstance(params, Mapping) else params or ():
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if one is not None:
-                yield name, str(one).lower() if isinstance(one, bool) else str(one)

@@ -176,6 +176,7 @@ class Client:
     def close(self) -> None:
         """End all waiting and close the connections; calls under way fail at once, as never sent or with a fate that is unknown."""
         self._closed.set()
+        self._session.forget()
         self._wire.close()
 
     def _send(
@@ -242,7 +243,7 @@ class Client:
     def _exchange(
         self, ask: Ask, proof: Mapping[str, str], buckets: tuple[str, ...] | None, patience: Patience, number: int
     ) -> Reply:
-        headers = {**ask.headers, **lower(proof)}
+        headers = {**ask.headers, **proof}
         request = self._wire.request(ask.method, ask.url, headers, ask.content, reads=ask.reads)
         counted = [] if buckets == (TOKEN_BUCKET,) else self._counted(ask)
         self._breaker.check()
@@ -299,9 +300,16 @@ class Client:
             content, kind = msgspec.json.encode(fields), "application/json"
         else:
             content, kind = urlencode(fields).encode(), "application/x-www-form-urlencoded"
-        ask = Ask("POST", raw_path(url), url, {"content-type": kind}, content, reads=False)
+        ask = Ask(
+            method="POST",
+            path=raw_path(url),
+            url=url,
+            headers={"content-type": kind},
+            content=content,
+            reads=False,
+        )
         try:
-            return self._exchange(ask, grant.proof(), (TOKEN_BUCKET,), patience, number)
+            return self._exchange(ask, lower(grant.proof()), (TOKEN_BUCKET,), patience, number)
         except Retryable as error:
             error.sent = False  # whatever became of the token, the request it was for never left
             raise located(error, self._connection, ask.operation) from error.__cause__
@@ -310,15 +318,14 @@ class Client:
         self, method: str, path: str, params: Params | None, headers: Mapping[str, str] | None, json: Any
     ) -> Ask:
         try:
-            url = self._base.address(path, params)
+            url, shown = self._base.address(path, params)
         except Rejected as error:
             raise located(error, self._connection, method) from None
         content = None if json is None else msgspec.json.encode(json)
         kind = {} if content is None else _JSON
         given = {**kind, **self._headers, **lower(headers)} if headers else {**kind, **self._headers}
-        shown = self._base.shown(url)
         reads = method == "GET" or (self._endpoint.reads is not None and self._endpoint.reads(method, shown))
-        return Ask(method, shown, url, given, content, reads=reads)
+        return Ask(method=method, path=shown, url=url, headers=given, content=content, reads=reads)
 
     def _buckets(self, ask: Ask) -> tuple[str, ...] | None:
         if self._endpoint.buckets is None:
@@ -326,7 +333,8 @@ class Client:
         return (WHOLE, *self._endpoint.buckets(ask.method, ask.path))
 
     def _counted(self, ask: Ask) -> list[Quota]:
-        return [quota for quota in self._endpoint.quotas if quota.counts(ask.method, ask.path)]
+        quotas = self._endpoint.quotas
+        return [quota for quota in quotas if quota.counts(ask.method, ask.path)] if quotas else []
 
     def _budgets(self, reply: Reply | None) -> Iterable[Budget]:
         if reply is None or self._endpoint.budgets is None:

@@ -2,9 +2,10 @@
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from time import monotonic
+from typing import cast
 
 from cxbridge.core.http.answers import Answer, read_answer
 from cxbridge.core.http.library import httpx
@@ -40,7 +41,7 @@ class DirectTransport(httpx.BaseTransport):
         Raises:
             httpx.TransportError: none came, as the class says.
         """
-        body = request.read()
+        body = b"".join(cast("Iterable[bytes]", request.stream))
         head, stays = _head(request, len(body))
         timeouts = request.extensions.get("timeout", {})
         line = self._lines.take(_origin(request.url), timeouts.get("connect"), timeouts.get("pool"))

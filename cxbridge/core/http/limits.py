@@ -1,7 +1,7 @@
 """The vendor's limits as its replies tell them, and who may send when; it must not know any vendor's header."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cxbridge.core.clock import Clock
@@ -50,7 +50,14 @@ class _Bucket:
     held_until: float = 0.0
     in_flight: int = 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is known by which anybody would have to wait, now or later."""
+        return self.remaining is None and self.resets_at is None and not self.held_until
+
     def wait(self, now: float) -> float:
+        if self.idle:
+            return 0.0
         if self.resets_at is not None and now >= self.resets_at:
             self.resets_at = None
             self.remaining = None if self.limit is None else max(0, self.limit - self.in_flight)
@@ -132,19 +139,23 @@ class Limiter:
                 known = self._buckets.setdefault(connection, {})
                 drawn = tuple(dict.fromkeys((WHOLE, *known) if names is None else names))
                 now = self._clock.monotonic()
-                waits = {name: known[name].wait(now) if name in known else 0.0 for name in drawn}
-                slowest = max(waits, key=waits.__getitem__, default=WHOLE)
-                seconds = waits.get(slowest, 0.0)
-                shut, quota = self._book.wait(connection, quotas)
-                if shut > seconds:
-                    seconds, slowest = shut, quota
-                lacking = self._book.lacking(connection, quotas) if seconds <= 0 else None
+                seconds, slowest = _slowest(known, drawn, now)
+                lacking = None
+                if quotas:
+                    shut, quota = self._book.wait(connection, quotas)
+                    if shut > seconds:
+                        seconds, slowest = shut, quota
+                    lacking = self._book.lacking(connection, quotas) if seconds <= 0 else None
                 first = self._before(connection, drawn)
                 if first is None and seconds <= 0 and lacking is None:
                     self._begun(connection, drawn)
                     for name in drawn:
-                        known.setdefault(name, _Bucket()).take(now)
-                    self._book.take(connection, quotas)
+                        if name not in known:
+                            known[name] = _Bucket()
+                        known[name].take(now)
+                    if quotas:
+                        self._book.take(connection, quotas)
+                    calm = self._is_calm(known, drawn, now)
                     break
             if first is not None:
                 self._await_first(connection, first)
@@ -152,7 +163,8 @@ class Limiter:
                 self._book.fetch(connection, lacking)
             else:
                 pause(seconds, slowest)
-        self._keep(connection, drawn)
+        if not calm:
+            self._keep(connection, drawn)
         return drawn
 
     def release(self, connection: str | None = None) -> None:
@@ -205,9 +217,12 @@ class Limiter:
                     bucket.held_until = max(bucket.held_until, now + hold)
             if len(known) > MANY:
                 self._buckets[connection] = {n: b for n, b in known.items() if b.in_flight or b.wait(now) > 0}
-            self._book.ended(connection, quotas)
+            if quotas:
+                self._book.ended(connection, quotas)
             self._know(connection, names)
-        self._keep(connection, (*names, *told))
+            calm = self._is_calm(known, (*names, *told), now)
+        if not calm:
+            self._keep(connection, (*names, *told))
 
     def _before(self, connection: str, drawn: tuple[str, ...]) -> threading.Event | None:
         """Give the first request of a connection while it is under way.
@@ -251,7 +266,7 @@ class Limiter:
 
     def _keep(self, connection: str, names: Iterable[str] | None) -> None:
         """Let the store know which of these budgets are waited for now; with None all, by the wall clock as it is now."""
-        if self._holds is None or (names is not None and self._is_calm(connection, names)):
+        if self._holds is None:
             return
         with self._keeping:
             with self._lock:
@@ -269,12 +284,11 @@ class Limiter:
                 with self._lock:
                     self._kept.undo(connection, moves)
 
-    def _is_calm(self, connection: str, names: Iterable[str]) -> bool:
-        """Whether nothing of this is worth keeping and nothing is kept: nearly always, and found out with little ado."""
-        with self._lock:
-            known, now = self._buckets.get(connection, {}), self._clock.monotonic()
-            waited = any(name in known and known[name].wait(now) > KEPT_OVER for name in names)
-            return not waited and not self._kept.holds
+    def _is_calm(self, known: Mapping[str, _Bucket], names: Iterable[str], now: float) -> bool:
+        """Whether nothing of this is worth keeping and nothing is kept: nearly always. Under the lock."""
+        if self._holds is None:
+            return True
+        return not self._kept.holds and _slowest(known, names, now)[0] <= KEPT_OVER
 
     def snapshot(self, connection: str | None = None) -> list[BudgetState]:
         """List the limits as they are known now, of one connection or of all."""
@@ -297,3 +311,13 @@ class Limiter:
                 if connection in (None, owner)
             ]
             return told + counted
+
+
+def _slowest(known: Mapping[str, _Bucket], names: Iterable[str], now: float) -> tuple[float, str]:
+    """Say how many seconds the one of these budgets lasts that is waited for longest, and which it is."""
+    seconds, slowest = 0.0, WHOLE
+    for name in names:
+        bucket = known.get(name)
+        if bucket is not None and (waits := bucket.wait(now)) > seconds:
+            seconds, slowest = waits, name
+    return seconds, slowest

@@ -13,6 +13,7 @@ from cxbridge.core.clock import Clock
 from cxbridge.core.errors import RateLimited, Retryable, Unauthorized, VendorError, WireFormat
 from cxbridge.core.http.auth import Auth, Grant, bearer
 from cxbridge.core.http.reply import Reply
+from cxbridge.core.http.request import lower
 from cxbridge.core.http.wire import sendable
 
 # Tokens are renewed this long before they end, or in the last fifth of a short life.
@@ -91,7 +92,7 @@ class MemoryTokens:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What one request carries. `token` is the access token, where it can be renewed."""
+    """What one request carries, by names in small letters. `token` is the access token, where it can be renewed."""
 
     headers: Mapping[str, str] = field(repr=False)
     token: str | None = field(default=None, repr=False)
@@ -124,6 +125,8 @@ class Session:
         self._held: Tokens | None = None
         self._due: datetime | None = None
         self._unsaved: Tokens | None = None
+        # What every request carries, where that never changes.
+        self._fixed: Credential | None = None
 
     def credential(self, obtain: Obtain) -> Credential:
         """Give what the next request is to carry, obtaining or renewing a token where one is due.
@@ -133,11 +136,17 @@ class Session:
             Retryable: when it cannot be reached; the request itself was not sent.
         """
         if not isinstance(self._auth, Grant):
-            return Credential(_sendable(self._auth.headers()))
+            if self._fixed is None:
+                self._fixed = Credential(_sendable(self._auth.headers()))
+            return self._fixed
         held = self._held
         if held is None or self._is_due():
             held = self._renewed(self._auth, None, obtain)
         return Credential(_sendable(bearer(held.access_token)), held.access_token)
+
+    def forget(self) -> None:
+        """Keep nothing at hand of what requests carry."""
+        self._fixed = None
 
     def renew(self, refused: Credential, obtain: Obtain) -> Credential | None:
         """Give a credential in place of one the vendor refused; None when there can be no other.
@@ -255,4 +264,4 @@ def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
         raise Unauthorized(
             "the secret holds a line break, a blank at its end or a letter that no token has: copy it anew"
         )
-    return headers
+    return lower(headers)

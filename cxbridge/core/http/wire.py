@@ -135,11 +135,9 @@ class Wire:
         if reads:
             extensions[READS] = True
         # With a stream nothing is added to what is told here.
-        request = httpx.Request(
+        return httpx.Request(
             method, url, headers=self._checked(told), stream=httpx.ByteStream(content or b""), extensions=extensions
         )
-        request.read()
-        return request
 
     def _checked(self, told: Mapping[str, str]) -> httpx.Headers:
         """Give headers as the HTTP library has them; those of one request are nearly always those of another one."""
@@ -202,7 +200,8 @@ class Wire:
         # Raw bytes, so that decompression happens here, within bounds.
         for chunk in stream:
             sink.take(chunk)
-            if self._clock.monotonic() > deadline:
+            # What is there with all of its parts was not waited for.
+            if sink.received != declared and self._clock.monotonic() > deadline:
                 raise Retryable("the answer came too slowly")
         if (
             declared is not None
@@ -215,20 +214,31 @@ class Wire:
 
 
 class _Plain:
+    __slots__ = ("_first", "_held", "_most", "received")
+
     def __init__(self, most: int) -> None:
         self._most = most
-        # Gives what it holds without another copy, unlike a list of parts: a body may be large.
-        self._held = io.BytesIO()
+        self._first = b""
+        self._held: io.BytesIO | None = None
         self.received = 0
 
     def take(self, chunk: bytes) -> None:
         self.received += len(chunk)
         if self.received > self._most:
             raise WireFormat(f"the answer is larger than {self._most // MIB} MiB")
-        self._held.write(chunk)
+        if self._held is not None:
+            self._held.write(chunk)
+        elif not self._first:
+            # Nearly always there is no more than this.
+            self._first = chunk
+        else:
+            # Gives what it holds without another copy, unlike a list of parts: a body may be large.
+            self._held = io.BytesIO()
+            self._held.write(self._first)
+            self._held.write(chunk)
 
     def end(self) -> bytes:
-        return self._held.getvalue()
+        return self._first if self._held is None else self._held.getvalue()
 
 
 class _Gunzip:
