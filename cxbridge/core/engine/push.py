@@ -9,7 +9,7 @@ sent again.
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -158,7 +158,7 @@ class Pusher:
         ready = turn.begun.pop(delivery.id, None)
         if ready is None:
             self._record(turn, result)
-            ready = self._begun(turn, delivery, result)
+            ready = self._begun(turn, crew, delivery, result)
         elif self.clock.monotonic() - ready.since > _STALE:
             self.settler.put_back(ready.sent)
             return None
@@ -183,51 +183,66 @@ class Pusher:
         if turn.begun:
             self.settler.confirm(answers, result)
             return None
-        room, marked = turn.room(), list[Ready]()
-        try:
-            marked = self._together(turn, crew, answers, self._following(turn, crew, room), result)
-        finally:
-            turn.mark(room, marked)
-        crew.not_begun([one.delivery for one in marked[1:]])
-        return marked[0].delivery if marked else None
+        room = turn.room()
+        following = self._following(turn, crew, room)
+        first, _ = self._marked(
+            turn, crew, room, following, result, lambda mark: self.settler.confirm(answers, result, along=mark)
+        )
+        return first.delivery if first is not None else None
 
-    def _together(
-        self, turn: Turn, crew: Abreast, answers: list[Answer], following: list[Delivery], result: Pushed
-    ) -> list[Ready]:
-        """Record outcomes and mark the next ones in one commit; gives those that were marked."""
-        if not following:
-            self.settler.confirm(answers, result)
-            return []
+    def _marked(
+        self,
+        turn: Turn,
+        crew: Abreast,
+        room: int,
+        some: list[Delivery],
+        result: Pushed,
+        commit: Callable[[Callable[[Tx], None] | None], bool],
+        *,
+        mine: Delivery | None = None,
+    ) -> tuple[Ready | None, set[str]]:
+        """Mark those of some deliveries about which there is nothing to do but to send them, in a transaction of `commit`'s.
+
+        Gives the one that the calling thread has to send, which is `mine` where that is given, and the ids of those that are
+        marked, or that somebody decided about meanwhile. All others are with the crew. `commit` says whether it was committed.
+        """
         beside = Pushed()
         marked: list[Ready] = []
-        # Those that somebody decided about.
-        gone: set[str] = set()
+        known: set[str] = set()
 
         def mark(tx: Tx) -> None:
-            plain = self.claims.plain(tx, turn.connection, following, turn.far)
+            plain = self.claims.plain(tx, turn.connection, some, turn.far)
             if plain:
                 self.probe("push.claimed")
                 marked.extend(self.claims.mark(tx, plain, beside))
-                gone.update(one.delivery.id for one in plain)
+                known.update(one.delivery.id for one in plain)
 
+        committed = False
         try:
-            went_along = self.settler.confirm(answers, result, along=mark)
-        except BaseException as error:
-            if marked and isinstance(error, Exception):
+            committed = commit(mark if some else None)
+        except Exception:
+            if marked:
                 # They never left. Where that cannot be written, they are taken for doubts.
                 with suppress(StoreError):
                     self.settler.put_back(*(one.sent for one in marked))
             raise
-        if not went_along:
-            crew.not_begun(following)
-            return []
+        finally:
+            turn.mark(room, marked if committed else [])
+        if not committed:
+            marked, known = [], set()
         result.add(beside)
+        first = marked[0] if marked and mine in (None, marked[0].delivery) else None
         begun = {one.delivery.id for one in marked}
-        for one in following:
-            if one.id in gone - begun:
+        for one in some:
+            if one.id in known - begun and one is not mine:
                 crew.done(one)
-        crew.not_begun([one for one in following if one.id not in gone])
-        return marked
+        crew.not_begun(
+            [
+                *(one.delivery for one in marked if one is not first),
+                *(one for one in some if one.id not in known and one is not mine),
+            ]
+        )
+        return first, known
 
     def _record(self, turn: Turn, result: Pushed, before: float = math.inf) -> None:
         """Record what was answered, the first of it before that time, and is not recorded."""
@@ -240,8 +255,11 @@ class Pusher:
         if turn.begun:
             self.settler.put_back(*(one.sent for one in turn.begun.values()))
 
-    def _begun(self, turn: Turn, delivery: Delivery, result: Pushed) -> Ready | None:
-        """Mark one as sent; None where there is nothing to send, or something else to do about it, which is done then."""
+    def _begun(self, turn: Turn, crew: Abreast, delivery: Delivery, result: Pushed) -> Ready | None:
+        """Mark one as sent; None where there is nothing to send, or something else to do about it, which is done then.
+
+        Those that come next are marked with it.
+        """
         connection, client = turn.connection, turn.client
         result.kept_back = client.left_alone_until()
         if result.kept_back is not None:
@@ -251,6 +269,28 @@ class Pusher:
         if action is None:
             self.settler.bury(delivery, "unsupported", f"{connection.name} does not offer {delivery.action}", result)
             return None
+        if self._may_go_along(turn, delivery):
+            room = turn.room()
+            some = [delivery, *self._following(turn, crew, room - 1)]
+            try:
+                first, known = self._marked(turn, crew, room, some, result, self._commit, mine=delivery)
+            except StoreError:
+                raise
+            except Exception:  # noqa: BLE001  # whichever it was of, it is met again by itself
+                crew.not_begun(some[1:])
+            else:
+                if delivery.id in known:
+                    return None if first is None else turn.begun.pop(delivery.id)
+        return self._by_itself(turn, action, delivery, result)
+
+    def _commit(self, mark: Callable[[Tx], None] | None) -> bool:
+        if mark is not None:
+            self.store.join(mark)
+        return True
+
+    def _by_itself(self, turn: Turn, action: Action, delivery: Delivery, result: Pushed) -> Ready | None:
+        """Do about one whatever is to be done; gives it where it is marked, and to be sent."""
+        connection, client = turn.connection, turn.client
         with self.store.read() as tx:
             [seen] = self.claims.see(tx, [delivery], turn.far)
         run = seen.run
@@ -287,7 +327,7 @@ class Pusher:
         except Exception:  # noqa: BLE001  # it must not keep the outcomes that are at hand from being recorded, and is met again
             return []
         taken = crew.some(most)
-        plain = [one for one in taken if one.state != "unknown" and self._may_go_along(turn, one)]
+        plain = [one for one in taken if self._may_go_along(turn, one)]
         if len(plain) < len(taken):
             marked = {one.id for one in plain}
             crew.not_begun([one for one in taken if one.id not in marked])
@@ -295,7 +335,8 @@ class Pusher:
 
     def _may_go_along(self, turn: Turn, delivery: Delivery) -> bool:
         action = turn.connection.actions.get(delivery.action)
-        return action is not None and not isinstance(action.effect, Blind)
+        waits = delivery.state == "unknown" or delivery.recipe in turn.waiting
+        return not waits and action is not None and not isinstance(action.effect, Blind)
 
     def _failed(
         self,
