@@ -32,7 +32,8 @@ POSITION: Final = "identity"
 _ANEW: Final = "identity:anew"
 # A change of how keys or matches are made: everything is looked at again.
 _MADE: Final = "1"
-# How far the position may lag behind while nobody changed whom it concerns: moving it is a commit.
+# How far the position may lag behind while nobody changed whom it concerns, where moving it would be a commit of its own: what lies
+# between is gone through each time.
 _LAG: Final = 1000
 
 
@@ -96,12 +97,12 @@ class Identifier:
 
     def catch_up(self, tx: Tx) -> None:
         """Look at what changed since, inside a commit that is under way: what meets recipes in it meets them matched."""
-        while self._batch(tx).more:
+        while self._batch(tx, lag=1).more:
             pass
 
     # What is held between batches is touched inside write transactions alone, of which there is one at a time.
 
-    def _batch(self, tx: Tx) -> Identified:
+    def _batch(self, tx: Tx, lag: int = _LAG) -> Identified:
         if state.meta_get(tx, POSITION) != self._made:
             # Keys or rules are made otherwise than before: everything is decided anew.
             state.meta_set(tx, POSITION, self._made)
@@ -110,16 +111,17 @@ class Identifier:
         position = planning.position(tx, POSITION) or 0
         refs, last = identity.touched(tx, position, BATCH)
         result = Identified(looked_at=len(refs))
+        moves = bool(refs) or last - position >= lag
         if refs:
             self._suggester.stand_at(position)
             self._update(tx, refs, result, anew=position < (planning.position(tx, _ANEW) or 0))
             self._suggester.moved_to(last)
             result.more = last < changes.last_seq(tx)
-        elif last - position >= _LAG:
+        elif moves:
             # Nobody is concerned by what lies between: the names that are held hold there as well.
             self._suggester.stand_at(position)
             self._suggester.moved_to(last)
-        if refs or last - position >= _LAG:
+        if moves:
             planning.set_position(tx, POSITION, last)
         return result
 
@@ -128,6 +130,9 @@ class Identifier:
         if state.meta_get(tx, POSITION) != self._made:
             return most if changes.last_seq(tx) > 0 else 0
         position = planning.position(tx, POSITION) or 0
+        if changes.last_seq(tx) - position < most:
+            # There cannot be as many.
+            return 0
         refs, last = identity.touched(tx, position, most)
         # One that changed several times counts once, and so that there are more is not told by the number alone.
         further = bool(refs) and last < changes.last_seq(tx)

@@ -118,6 +118,8 @@ class Among:
         self, connection: Connection, several: Sequence[Any], values: Mapping[str, Any] = _NOTHING
     ) -> list[tuple[Any, ...]]:
         """Give what is found, a tuple for each row."""
+        if len(several) == 1:
+            return self._for(1).rows(connection, {**values, _PLACES[0]: several[0]})
         found: list[tuple[Any, ...]] = []
         for prepared, given in self._parts(several, values):
             found += prepared.rows(connection, given)
@@ -127,6 +129,8 @@ class Among:
         self, connection: Connection, of: Callable[..., T], several: Sequence[Any], values: Mapping[str, Any] = _NOTHING
     ) -> list[T]:
         """Give what is found as values of that type, whose fields are named as the columns are."""
+        if len(several) == 1:
+            return self._for(1).structs(connection, of, {**values, _PLACES[0]: several[0]})
         found: list[T] = []
         for prepared, given in self._parts(several, values):
             found += prepared.structs(connection, of, given)
