@@ -1,13 +1,14 @@
 """One commit of planning under way: what is read and counted in it, and what it came to; which runs begin is not decided here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from cxbridge.core.engine.index import Showing
 from cxbridge.core.engine.scope import Scopes
-from cxbridge.core.ledger import Ref, Run
+from cxbridge.core.ledger import Delivery, Ref, Run
 from cxbridge.core.recipes.model import Recipe
-from cxbridge.core.store import Tx, planning
+from cxbridge.core.store import Tx, outbox, planning, state
 
 
 @dataclass(slots=True)
@@ -52,6 +53,9 @@ class Batch:
     lost: bool = False
     # The number of the subject that is met.
     turn: int = 0
+    # Of runs that began, in their order, and not written yet: of these nothing is read. And recipes that are kept, by version.
+    _deliveries: list[Delivery] = field(default_factory=list)
+    _kept: set[str] = field(default_factory=set)
     # By recipe and what: how often, and in which turn and with which record last.
     _tallies: dict[tuple[str, str], tuple[int, int, Ref]] = field(default_factory=dict)
 
@@ -81,7 +85,23 @@ class Batch:
                 _, turn, ref = known
         self._tallies[recipe, what] = (count, turn, ref)
 
-    def write_tallies(self) -> None:
-        """Write the counts."""
+    def keep_recipe(self, recipe: Recipe) -> None:
+        """Keep the text of a recipe under which a run began."""
+        if recipe.version not in self._kept:
+            state.keep_recipe(self.tx, recipe.version, recipe.id, recipe.source, self.now)
+            self._kept.add(recipe.version)
+
+    def enqueue(self, deliveries: Sequence[Delivery]) -> None:
+        """Have deliveries put into the outbox, behind those before them."""
+        self._deliveries += deliveries
+
+    def write(self) -> None:
+        """Put into the outbox what is not there yet: before anything of it is read, or anything else is added."""
+        outbox.add(self.tx, self._deliveries)
+        self._deliveries = []
+
+    def finish(self) -> None:
+        """Write what is not written yet, and the counts."""
+        self.write()
         rows = ((recipe, what, count, ref) for (recipe, what), (count, _, ref) in self._tallies.items())
         planning.tally_all(self.tx, rows, at=self.now)

@@ -118,7 +118,7 @@ class Planner:
                 self._meet(batch, recipe, subject)
         planning.set_positions(tx, [_position(one) for one in group], found[-1].seq if found else ahead)
         batch.count(showing)
-        batch.write_tallies()
+        batch.finish()
         begun = {run.recipe for run in batch.result.runs}
         guard.watch(tx, [one for one in group if one.id in begun], batch.result.runs, batch.now)
         self.pace.after(read, len(batch.result.runs), weight)
@@ -127,6 +127,9 @@ class Planner:
     # -- one change meets one recipe -------------------------------------------------------------------------------
 
     def _meet(self, batch: Batch, recipe: Recipe, subject: Subject) -> None:
+        if recipe.syncs:
+            # They look at what is on its way.
+            batch.write()
         for run in sync_runs(batch.scopes, recipe, subject, _prefix(recipe), self.stepper.escape):
             self._sync(batch, recipe, run, subject)
         if subject.echo and recipe.id in subject.writers:
@@ -219,7 +222,7 @@ class Planner:
         if recipe.run.mode == "queue" and behind:
             run = msgspec.structs.replace(run, state="waiting", reason="queued behind an earlier run of the same key")
             if runs.start(batch.tx, run):
-                state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+                batch.keep_recipe(recipe)
                 batch.result.started += 1
             return
         self._begin(batch, recipe, run)
@@ -232,7 +235,7 @@ class Planner:
             its = self.recipe_of(held)
         elif held.version != recipe.version:
             held = msgspec.structs.replace(held, version=recipe.version)
-            state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+            batch.keep_recipe(recipe)
         if its is None:
             return
         advanced = self._stepper(its).advance(batch.scopes, its, held)
@@ -261,10 +264,10 @@ class Planner:
                     run, state="done", reason=str(run.context.get("told", "")), ended_at=batch.now
                 )
                 if run.reason and runs.start(batch.tx, run):
-                    state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+                    batch.keep_recipe(recipe)
         if run.state in ("held", "failed"):
             if runs.start(batch.tx, run):
-                state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+                batch.keep_recipe(recipe)
                 batch.result.held += run.state == "held"
                 ended = Advance(run)
                 if run.state == "failed":
@@ -282,15 +285,18 @@ class Planner:
         advanced = self._stepper(recipe).advance(batch.scopes, recipe, run)
         if not runs.start(batch.tx, advanced.run):
             return
-        state.keep_recipe(batch.tx, recipe.version, recipe.id, recipe.source, batch.now)
+        batch.keep_recipe(recipe)
         batch.result.started += 1
         batch.result.held += advanced.run.state == "held"
         self._store(batch, advanced)
 
     def _store(self, batch: Batch, advanced: Advance) -> None:
-        outbox.add(batch.tx, advanced.deliveries)
-        advanced.keep(batch.tx, batch.now)
+        batch.enqueue(advanced.deliveries)
         batch.result.runs.append(advanced.run)
+        if not advanced.is_plain:
+            # What belongs to it is read by what follows from it.
+            batch.write()
+            advanced.keep(batch.tx, batch.now)
         if all(one.state == "shadow" for one in advanced.deliveries) and advanced.deliveries:
             return
         # Looked up among all recipes, and so only where a link asks for it.
@@ -300,6 +306,7 @@ class Planner:
         batch.result.connections |= {one.connection for one in (*advanced.deliveries, *joined)}
 
     def _cancel(self, batch: Batch, run: Run) -> None:
+        batch.write()
         for delivery in outbox.of_run(batch.tx, run.id):
             if delivery.state in ("planned", "retry", "held"):
                 gone = msgspec.structs.replace(delivery, state="cancelled", settled_at=batch.now)

@@ -46,7 +46,7 @@ class Rematcher:
             with self.planner.lock, self.store.write() as tx:
                 batch = Batch(tx, Scopes(tx, self.clock.now()))
                 done = self._batch(batch, some, recipes) and done
-                batch.write_tallies()
+                batch.finish()
             total.add(batch.result)
         if done:
             with self.store.write() as tx:

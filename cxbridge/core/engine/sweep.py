@@ -125,7 +125,7 @@ class Sweeper:
                             batch.scopes, self.planner.stepper.connections, trigger.connection, moment
                         )
                         self._meet_all(batch, recipe, trigger)
-                        batch.write_tallies()
+                        batch.finish()
                         guard.watch(tx, [recipe], batch.result.runs, now)
                         result.add(batch.result)
             except GuardError as stop:
