@@ -138,7 +138,9 @@ class Pusher:
                 self._put_back(turn)
             raise
         record()
-        self._put_back(turn)
+        with suppress(StoreError):
+            # They are taken for doubts.
+            self._put_back(turn)
         if over():
             with self.store.read() as tx:
                 result.next_at = None if result.paused else outbox.next_due(tx, connection.name)
@@ -177,6 +179,9 @@ class Pusher:
         self.probe("push.answered")
         now = self.clock.monotonic()
         answers = turn.answered(Answer.to(sent, receipt, ready.run, ready.recipe, self.clock.now()), now, now - began)
+        if isinstance(action.effect, Blind):
+            # Lost, it would have to be asked of a person.
+            answers = answers or turn.unrecorded()
         if not answers:
             # The next ones are marked already, and this is recorded together with them.
             return None

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -11,8 +11,11 @@ import sqlalchemy as sa
 
 import cxbridge.core.connector as cx
 from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine.abreast import Abreast
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.push import Pusher
+from cxbridge.core.engine.pushed import Pushed
+from cxbridge.core.engine.turn import Pace, Ready, Turn
 from cxbridge.core.errors import StoreError
 from cxbridge.core.http import open_client
 from cxbridge.core.http.tokens import MemoryTokens
@@ -99,7 +102,7 @@ def slow(vendor: Vendor, clock: ManualClock, seconds: float = 0.1) -> None:
         clock.advance(seconds)
         return perform(client, call)
 
-    vendor.perform = later  # type: ignore[method-assign]
+    vendor.perform = later  # type: ignore[method-assign, assignment]
 
 
 def test_of_a_slow_vendor_each_outcome_and_the_next_mark_are_one_commit(
@@ -179,7 +182,7 @@ def test_one_that_becomes_slow_keeps_no_outcome_waiting_beyond_its_own_answer(
             clock.advance(0.5)
         return perform(client, call)
 
-    vendor.perform = third_takes_long  # type: ignore[method-assign]
+    vendor.perform = third_takes_long  # type: ignore[method-assign, assignment]
     pusher, one = replaced(pusher, one, vendor)
     commits.clear()
     assert pusher.push(one, client).confirmed == 5
@@ -208,7 +211,7 @@ def test_while_one_hangs_what_was_answered_is_recorded_beside_and_the_others_go_
                     break
         return receipt
 
-    vendor.perform = second_hangs  # type: ignore[method-assign]
+    vendor.perform = second_hangs  # type: ignore[method-assign, assignment]
     pusher, one = replaced(pusher, one, vendor)
     assert pusher.push(one, client, abreast=2).confirmed == 6
     assert seen.count("confirmed") == 5, "they waited for the one that hung"
@@ -230,7 +233,7 @@ def test_what_was_marked_long_ago_is_put_back_and_looked_at_anew(
             assert (third.state, third.attempts) == ("sent", 1)
         return perform(client, call)
 
-    vendor.perform = second_takes_long  # type: ignore[method-assign]
+    vendor.perform = second_takes_long  # type: ignore[method-assign, assignment]
     pusher, one = replaced(pusher, one, vendor)
     assert pusher.push(one, client).confirmed == 3
     with store.read() as tx:
@@ -262,6 +265,29 @@ def test_what_is_marked_when_the_turn_is_over_is_put_back(store: Store, client: 
     watch(pusher, lambda _: None)
     assert pusher.push(one, client).confirmed == 2
     assert len(vendor.done) == len(set(vendor.done)) == 5
+
+
+def test_marks_that_cannot_be_taken_back_are_doubts(
+    store: Store, client: cx.Client, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pusher, one, vendor = begin(deliveries=5)
+    stop = threading.Event()
+
+    def fails(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    def probe(name: str) -> None:
+        if name == "push.answered" and len(vendor.done) == 2:
+            stop.set()
+            monkeypatch.setattr(outbox, "update_all", fails)
+
+    watch(pusher, probe)
+    assert pusher.push(one, client, stop).confirmed == 2
+    assert states(store) == ["confirmed", "confirmed", "sent", "sent", "sent"]
+    monkeypatch.undo()
+    watch(pusher, lambda _: None)
+    pusher.push(one, client)
+    assert states(store) == ["confirmed", "confirmed", "unknown", "unknown", "unknown"]
 
 
 def test_one_that_fails_among_several_takes_no_outcome_with_it(store: Store, client: cx.Client, begin: Begin) -> None:
@@ -356,6 +382,22 @@ def test_what_can_neither_be_repeated_nor_looked_up_is_marked_by_itself_right_be
     assert pusher.push(one, client).confirmed == 3
     assert settled[0] == ["confirmed", "planned", "planned"]
     assert settled[1] == ["confirmed", "confirmed", "planned"]
+
+
+@pytest.mark.parametrize(("effect", "state"), [(cx.Blind(), "confirmed"), (cx.Findable(settle=30), "sent")])
+def test_an_outcome_that_nobody_could_look_up_is_recorded_at_once_whatever_is_marked(
+    store: Store, client: cx.Client, begin: Begin, effect: cx.Effect, state: str
+) -> None:
+    pusher, one, _ = begin(effect)
+    with store.read() as tx:
+        first = outbox.get(tx, "dlv_1")
+    assert first is not None
+    turn = Turn(one, client, Pace())
+    # As when another thread has just marked one.
+    turn.begun["dlv_3"] = cast("Ready", None)
+    crew = Abreast("fake", 2, lambda _: [], lambda _: None, lambda: False)
+    pusher._deliver(turn, crew, first, Pushed())
+    assert states(store) == [state, "planned", "planned"]
 
 
 def test_a_crash_after_the_commit_leaves_doubts_that_are_looked_up(
