@@ -15,7 +15,7 @@ import msgspec
 
 from cxbridge.console.intake import Intake
 from cxbridge.core.connector import Call
-from cxbridge.core.engine import approvals, plan, pull, push, subjects
+from cxbridge.core.engine import approvals, claiming, plan, pull, subjects
 from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.doubts import Doubt, Doubts
 from cxbridge.core.engine.leasing import Holder
@@ -142,7 +142,7 @@ def _without_marker() -> AbstractContextManager[object]:
     def unmarked(**given: Any) -> Any:
         return call(**{**given, "marker": f"cxb:{uuid4().hex[:16]}"})
 
-    return mock.patch.object(push, "Call", unmarked)
+    return mock.patch.object(claiming, "Call", unmarked)
 
 
 def _sent_again() -> AbstractContextManager[object]:
