@@ -40,8 +40,9 @@ class Abreast:
     _in_hand: set[str] = field(default_factory=set)
     _helpers: list[threading.Thread] = field(default_factory=list)
     _failed: list[BaseException] = field(default_factory=list)
-    # How many threads are at work, and how many deliveries ended so far.
-    _at_work: int = 0
+    # Threads that are at work, and those of them that are held up. How many deliveries ended so far.
+    _at_work: set[int] = field(default_factory=set)
+    _held_up: set[int] = field(default_factory=set)
     _ended: int = 0
     # Whether something may be due that was not given yet: it was not asked for since a delivery ended.
     _unasked: bool = True
@@ -101,7 +102,8 @@ class Abreast:
                         self.done(one)
                     one = begun
                 with self._changed:
-                    self._at_work -= 1
+                    self._at_work.discard(threading.get_ident())
+                    self._held_up.discard(threading.get_ident())
         except BaseException as error:  # noqa: BLE001  # raised again where the turn began
             with self._changed:
                 self._failed.append(error)
@@ -109,29 +111,29 @@ class Abreast:
 
     def _next(self) -> Delivery | None:
         """Wait for one to do; None where there is nothing more to do for anybody."""
-        held_up = False
         while True:
             idle = False
             with self._changed:
                 while not (self._failed or self.over()):
-                    if self._at_work and not held_up and self.alone():
+                    if self._at_work - self._held_up and self.alone():
                         ended = self._ended
                         self._changed.wait(_IDLE)
-                        held_up = self._ended == ended
+                        if self._ended == ended:
+                            self._held_up |= self._at_work
                         continue
                     if not self._waiting and self._unasked:
                         self._ask()
                     if self._waiting:
                         one = self._waiting.popleft()
                         self._in_hand.add(one.id)
-                        self._at_work += 1
+                        self._at_work.add(threading.get_ident())
                         self._call_help()
                         return one
                     if not self._in_hand:
                         break
                     # What is in hand may make more due: the next step of its run, or whatever waited behind it.
                     if not self._changed.wait(_IDLE):
-                        held_up, idle = False, True
+                        idle = True
                         break
                 if not idle:
                     self._changed.notify_all()

@@ -206,3 +206,62 @@ def test_whoever_has_nothing_to_do_looks_beside_while_another_takes_long() -> No
 
     Abreast("desk", 2, queue.due, deliver, never, looked.set).run()
     assert queue.done == ["a", "slow"]
+
+
+def test_where_one_does_more_than_several_the_others_hold_still() -> None:
+    queue = Queue(*(f"{number:03}" for number in range(3 * BATCH)))
+    threads: set[int] = set()
+
+    def deliver(one: Delivery) -> None:
+        threads.add(threading.get_ident())
+        queue.settle(one)
+
+    Abreast("desk", 8, queue.due, deliver, never, alone=lambda: True).run()
+    assert threads == {threading.get_ident()}
+    assert len(queue.done) == len(set(queue.done)) == 3 * BATCH
+
+
+def test_the_one_that_works_alone_and_is_held_up_is_not_waited_for() -> None:
+    queue = Queue("slow", *(f"{number:03}" for number in range(BATCH)))
+    others_done = threading.Event()
+
+    def deliver(one: Delivery) -> None:
+        if one.id == "slow":
+            assert others_done.wait(PATIENCE), "they waited for it"
+        queue.settle(one)
+        if len(queue.done) == BATCH:
+            others_done.set()
+
+    Abreast("desk", 4, queue.due, deliver, never, alone=lambda: True).run()
+    assert queue.done[-1] == "slow"
+    assert len(queue.done) == len(set(queue.done)) == BATCH + 1
+
+
+def test_when_one_alone_fails_those_that_hold_still_end_with_it() -> None:
+    queue = Queue(*(f"{number:03}" for number in range(BATCH)))
+
+    def deliver(one: Delivery) -> None:
+        if one.id == "003":
+            raise ZeroDivisionError
+        queue.settle(one)
+
+    with pytest.raises(ZeroDivisionError):
+        Abreast("desk", 4, queue.due, deliver, never, alone=lambda: True).run()
+    assert queue.done == ["000", "001", "002"]
+
+
+def test_more_is_asked_for_before_too_few_are_left_to_be_taken_together() -> None:
+    queue = Queue(*(f"{number:03}" for number in range(3 * BATCH)))
+    taken: list[int] = []
+
+    def deliver(one: Delivery) -> Delivery | None:
+        following = crew.some(16)
+        queue.settle(one)
+        taken.append(len(following))
+        crew.not_begun(following)
+        return None
+
+    crew = Abreast("desk", 1, queue.due, deliver, never)
+    crew.run()
+    assert taken[: 3 * BATCH - 16] == [16] * (3 * BATCH - 16)
+    assert len(queue.done) == len(set(queue.done)) == 3 * BATCH
