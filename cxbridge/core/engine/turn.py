@@ -17,7 +17,7 @@ from cxbridge.core.recipes.model import Recipe
 # As many are marked at once, and recorded at once, as the vendor answers within so many seconds, and never more than `_MOST`: so
 # long, and a call, an outcome waits for its commit at most.
 MOMENT = 0.02
-_MOST = 16
+_MOST = 32
 # A vendor that answers so many within a moment is not waited for: most of that is our own work.
 _QUICK = 8
 _OF_LATE = 9

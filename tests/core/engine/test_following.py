@@ -162,13 +162,13 @@ def recorded_wholly(store: Store, count: int) -> None:
 def test_no_more_are_marked_than_the_vendor_answers_within_a_moment(
     store: Store, client: cx.Client, begin: Begin, commits: list[dict[str, str]], abreast: int
 ) -> None:
-    pusher, one, vendor = begin(deliveries=60)
+    pusher, one, vendor = begin(deliveries=100)
     commits.clear()
-    assert pusher.push(one, client, abreast=abreast).confirmed == 60
+    assert pusher.push(one, client, abreast=abreast).confirmed == 100
     sent = [sum(state == "sent" for state in seen.values()) for seen in commits]
-    assert 8 <= max(sent) <= 16 + 2 * abreast, sent
-    assert len(vendor.done) == len(set(vendor.done)) == 60
-    recorded_wholly(store, 60)
+    assert 16 <= max(sent) <= 32 + 2 * abreast, sent
+    assert len(vendor.done) == len(set(vendor.done)) == 100
+    recorded_wholly(store, 100)
 
 
 def test_one_that_becomes_slow_keeps_no_outcome_waiting_beyond_its_own_answer(

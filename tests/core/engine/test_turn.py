@@ -41,7 +41,7 @@ def turn(*marked: str) -> Turn:
 
 @pytest.mark.parametrize(
     ("took", "most", "quick"),
-    [(0.0, 16, True), (0.001, 16, True), (0.0025, 8, True), (0.004, 5, False), (0.02, 1, False), (30.0, 1, False)],
+    [(0.0, 32, True), (0.001, 20, True), (0.0025, 8, True), (0.004, 5, False), (0.02, 1, False), (30.0, 1, False)],
 )
 def test_as_many_as_are_answered_within_a_moment(took: float, most: int, quick: bool) -> None:
     pace = Pace()
@@ -55,7 +55,7 @@ def test_one_that_was_held_up_changes_nothing_and_a_vendor_that_is_slow_from_now
     pace = Pace()
     for took in (0.001, 0.001, 0.001, 0.8, 0.001):
         pace.note(took)
-    assert pace.most == 16
+    assert pace.most == 20
     for _ in range(5):
         pace.note(0.8)
     assert pace.most == 1
@@ -84,7 +84,7 @@ def test_threads_that_mark_at_once_mark_no_more_than_one_would_but_for_one_each(
     for _ in range(9):
         here.pace.note(0.001)
     rooms = [here.room() for _ in range(4)]
-    assert rooms == [16, 1, 1, 1]
+    assert rooms == [20, 1, 1, 1]
     for room in rooms:
         here.mark(room, [])
-    assert here.room() == 16
+    assert here.room() == 20
