@@ -117,8 +117,7 @@ class Abreast:
                 while not (self._failed or self.over()):
                     if self._at_work - self._held_up and self.alone():
                         ended = self._ended
-                        self._changed.wait(_IDLE)
-                        if self._ended == ended:
+                        if not self._changed.wait(_IDLE) and self._ended == ended:
                             self._held_up |= self._at_work
                         continue
                     if not self._waiting and self._unasked:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 import cxbridge.core.connector as cx
 from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine import abreast
 from cxbridge.core.engine.abreast import Abreast
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.push import Pusher
@@ -169,6 +170,27 @@ def test_no_more_are_marked_than_the_vendor_answers_within_a_moment(
     assert 16 <= max(sent) <= 32 + 2 * abreast, sent
     assert len(vendor.done) == len(set(vendor.done)) == 100
     recorded_wholly(store, 100)
+
+
+def test_a_vendor_that_answers_at_once_is_served_by_one_thread(
+    store: Store, client: cx.Client, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long this machine takes for one of them.
+    monkeypatch.setattr(abreast, "_IDLE", 60.0)
+    pusher, one, vendor = begin(deliveries=60)
+    threads: set[int] = set()
+    perform = vendor.perform
+
+    def noted(client: cx.Client, call: cx.Call) -> cx.Receipt:
+        threads.add(threading.get_ident())
+        return perform(client, call)
+
+    vendor.perform = noted  # type: ignore[method-assign, assignment]
+    pusher, one = replaced(pusher, one, vendor)
+    pusher._paces[one.name] = pace = Pace()
+    pace.note(0.001)
+    assert pusher.push(one, client, abreast=4).confirmed == 60
+    assert threads == {threading.get_ident()}
 
 
 def test_one_that_becomes_slow_keeps_no_outcome_waiting_beyond_its_own_answer(

@@ -9,7 +9,8 @@ import cxbridge.core.connector as cx
 from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.turn import MOMENT, Pace, Ready, Turn
-from cxbridge.core.ledger import Delivery, Ref, Run
+from cxbridge.core.ledger import Ref, Run
+from tests.core.engine.test_abreast import delivery
 
 NOON = datetime(2026, 5, 6, 12, tzinfo=UTC)
 
@@ -18,19 +19,7 @@ def answer(name: str) -> Answer:
     run = Run(
         id="r", recipe="r", version="v", part="steps", key="k", once="o", subject=Ref("a", "b", "c"), started_at=NOON
     )
-    delivery = Delivery(
-        id=name,
-        run="r",
-        recipe="r",
-        step="s",
-        connection="a",
-        action="ticket.set",
-        marker=name,
-        order_key=name,
-        not_before=NOON,
-        created_at=NOON,
-    )
-    return Answer.to(delivery, cx.Receipt("b", "c"), run, None, NOON)
+    return Answer.to(delivery(name), cx.Receipt("b", "c"), run, None, NOON)
 
 
 def turn(*marked: str) -> Turn:

@@ -20,6 +20,7 @@ from cxbridge.core.http import (
     RefreshToken,
     Tokens,
 )
+from cxbridge.core.http.request import Ask
 
 from .conftest import BASE, START, Open, Vendor
 
@@ -42,6 +43,31 @@ def test_declarations(auth: Auth) -> None:
     endpoint = Endpoint(BASE, auth=auth, headers={"x-key": WORD})
     for shown in (repr(auth), str(auth), f"{auth}", repr(endpoint), str(endpoint)):
         assert WORD not in shown
+
+
+def test_a_request() -> None:
+    ask = Ask(
+        method="POST",
+        path="/a",
+        url=httpx.URL(f"{BASE}/a?secret={WORD}"),
+        headers={"authorization": WORD},
+        content=WORD.encode(),
+        reads=False,
+    )
+    for shown in (repr(ask), str(ask), f"{[ask]}"):
+        assert WORD not in shown
+        assert "POST /a" in shown
+
+
+def test_a_closed_client_has_nothing_at_hand_of_what_requests_carried(connect: Open, vendor: Vendor) -> None:
+    vendor.plays(httpx.Response(200, json={}))
+    client = connect(Endpoint(BASE, auth=Bearer(SecretStr(WORD))))
+    client.get("/a")
+    held = (client._session._fixed, client._wire._known)
+    assert all(held)
+    client.close()
+    assert client._session._fixed is None
+    assert not client._wire._known
 
 
 def test_tokens() -> None:
