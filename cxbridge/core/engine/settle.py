@@ -51,29 +51,47 @@ class Settler:
         Raises:
             StoreError: the store cannot be written now. And whatever keeps one of them from being recorded, after the others are.
         """
+        doing = "recording"
+
+        def both(tx: Tx) -> None:
+            nonlocal doing
+            doing = "recording"
+            self._record(tx, answers, result)
+            if along is not None:
+                doing = "along"
+                along(tx)
+            doing = "committing"
+
         try:
-            went_along = self._commit(answers, result, along)
-        except StoreError:
-            raise
+            self.store.join(both)
         except Exception:
-            if len(answers) == 1:
+            # Up to here nothing was committed. Of a commit that failed nobody knows that, and nothing may be recorded twice.
+            if doing == "along":
+                # An outcome must not be lost over what would have come along.
+                self.store.join(lambda tx: self._record(tx, answers, result))
+            elif doing == "recording" and len(answers) > 1:
+                self._each(answers, result)
+                return False
+            else:
                 raise
-        else:
-            self._announce(answers, result)
-            return went_along
+        self._announce(answers, result)
+        return doing == "committing"
+
+    def _each(self, answers: Sequence[Answer], result: Pushed) -> None:
+        """Record each outcome by itself; raises what one failed with when the others are recorded.
+
+        One may hold what the database cannot keep. That it says so of two is taken for trouble of its own.
+        """
         failed: list[Exception] = []
         for one in answers:
             try:
-                self._commit([one], result, None)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001  # raised when the others are recorded
+                self.confirm([one], result)
+            except Exception as error:  # noqa: BLE001  # raised below
                 failed.append(error)
-            else:
-                self._announce([one], result)
+                if sum(isinstance(other, StoreError) for other in failed) > 1:
+                    break
         if failed:
             raise failed[0]
-        return False
 
     def _announce(self, answers: Sequence[Answer], result: Pushed) -> None:
         """Note what is recorded by now, and tell of it whoever wants to know."""
@@ -83,29 +101,6 @@ class Settler:
         if self.on_settled:
             for one in answers:
                 self.on_settled(one.delivery, one.receipt)
-
-    def _commit(self, answers: Sequence[Answer], result: Pushed, along: Callable[[Tx], None] | None) -> bool:
-        """Write what became of deliveries and their runs; gives whether what was to go along did."""
-        stumbled = False
-
-        def both(tx: Tx) -> None:
-            nonlocal stumbled
-            self._record(tx, answers, result)
-            if along is not None:
-                try:
-                    along(tx)
-                except Exception:
-                    stumbled = True
-                    raise
-
-        try:
-            self.store.join(both)
-        except Exception:
-            if not stumbled:
-                raise
-            # Nothing was committed, and an outcome must not be lost over what would have come along.
-            self.store.join(lambda tx: self._record(tx, answers, result))
-        return not stumbled
 
     def _record(self, tx: Tx, answers: Sequence[Answer], result: Pushed) -> None:
         now = self.clock.now()

@@ -319,27 +319,47 @@ def test_one_that_fails_among_several_takes_no_outcome_with_it(store: Store, cli
     assert len(vendor.done) == 5
 
 
+@pytest.mark.parametrize("kind", [ZeroDivisionError, StoreError], ids=["defect", "a value that cannot be kept"])
 def test_one_whose_outcome_cannot_be_recorded_takes_no_other_with_it(
-    store: Store, client: cx.Client, begin: Begin, monkeypatch: pytest.MonkeyPatch
+    store: Store, client: cx.Client, begin: Begin, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     pusher, one, vendor = begin(deliveries=5)
     add = receipts.add
 
     def adds(tx: Any, rows: Any) -> None:
         if any(row.delivery == "dlv_3" for row in rows):
-            raise ZeroDivisionError
+            raise kind("it cannot be kept")
         add(tx, rows)
 
     monkeypatch.setattr(receipts, "add", adds)
     told: list[str] = []
     pusher.settler = replace(pusher.settler, on_settled=lambda delivery, _: told.append(delivery.id))
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(kind):
         pusher.push(one, client)
     assert states(store) == ["confirmed", "confirmed", "sent", "confirmed", "confirmed"]
     assert sorted(told) == ["dlv_1", "dlv_2", "dlv_4", "dlv_5"]
     monkeypatch.undo()
     assert pusher.recover() == 1
     assert len(vendor.done) == 5
+
+
+def test_where_nobody_knows_whether_outcomes_were_stored_none_is_recorded_twice(
+    store: Store, client: cx.Client, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pusher, one, vendor = begin(deliveries=5)
+    commit = store._to_write.commit
+
+    def loses_its_answer(connection: sa.Connection) -> None:
+        commit(connection)
+        if len(vendor.done) == 5:
+            raise StoreError("lost the connection")
+
+    monkeypatch.setattr(store._to_write, "commit", loses_its_answer)
+    with pytest.raises(StoreError):
+        pusher.push(one, client)
+    monkeypatch.undo()
+    assert states(store) == ["confirmed"] * 5
+    recorded_wholly(store, 5)
 
 
 def test_who_is_told_of_outcomes_and_fails_has_none_recorded_twice(
