@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
+from cxbridge.core.lean import end_quickly
 from cxbridge.core.store import changes, checkpoints, condition, records
 
 
@@ -55,6 +56,8 @@ def main() -> None:
             told["changes"] = changes.last_seq(tx)
             told["store_mb"] = round(condition.size(tx) / 1e6)
     print(json.dumps(told))
+    # As a command does.
+    end_quickly()
 
 
 if __name__ == "__main__":

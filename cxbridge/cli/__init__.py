@@ -8,9 +8,11 @@ def main() -> None:
     """Run the command that this process was started with, and end the process with its exit code."""
     import sys
 
-    from cxbridge.core.lean import collect_seldom
+    from cxbridge.core.lean import collect_seldom, end_quickly
 
     collect_seldom()
     from cxbridge.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    end_quickly()
+    sys.exit(code)

@@ -29,3 +29,8 @@ def collect_seldom() -> None:
     would cost a twentieth of a start and a tenth of a pull.
     """
     gc.set_threshold(20_000, 20, 20)
+
+
+def end_quickly() -> None:
+    """Have the interpreter look for no circles while it ends: all memory is about to go, and the search takes a tenth of a command."""
+    gc.freeze()
