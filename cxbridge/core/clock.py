@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Protocol
 
+from cxbridge.core.baton import BATON
+
 
 class Clock(Protocol):
     """Where time comes from: wall time in UTC, a monotonic second count, and waiting."""
@@ -34,10 +36,11 @@ class SystemClock:
         return time.monotonic()
 
     def wait(self, seconds: float, wake: Event | None = None) -> bool:
-        if wake is not None:
-            return wake.wait(max(0.0, seconds))
-        time.sleep(max(0.0, seconds))
-        return False
+        with BATON.away():
+            if wake is not None:
+                return wake.wait(max(0.0, seconds))
+            time.sleep(max(0.0, seconds))
+            return False
 
 
 class ManualClock:

@@ -32,5 +32,5 @@ def collect_seldom() -> None:
 
 
 def end_quickly() -> None:
-    """Have the interpreter look for no circles while it ends: all memory is about to go, and the search takes a tenth of a command."""
+    """Have the interpreter look for no circles while it ends: all memory is about to go, and looking takes a tenth of a command."""
     gc.freeze()

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from cxbridge.core.baton import BATON
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.daemon import Daemon, Watcher
@@ -67,6 +68,21 @@ def test_it_carries_tickets_across_and_hears_of_new_ones(sandbox: Sandbox, tmp_p
         until(lambda: effects(sandbox, "comment.added") == 3, "the third note")
     assert effects(sandbox, "issue.created") == 3
     assert httpx.get(f"{sandbox.control_url}/summary").json()["duplicates"] == []
+
+
+def test_its_jobs_compute_one_after_the_other(sandbox: Sandbox, tmp_path: Path, store_url: str) -> None:
+    told: list[bool] = []
+    write_folder(tmp_path / "d", sandbox.zendesk_url, sandbox.jira_url, store_url)
+    tickets(sandbox, 7001)
+    hears = Watcher(
+        pulled=lambda _: told.append(BATON.takes_part),
+        planned=lambda _: told.append(BATON.takes_part),
+        pushed=lambda *_: told.append(BATON.takes_part),
+    )
+    with daemon(tmp_path / "d", hears):
+        until(lambda: effects(sandbox, "comment.added") == 1, "the note")
+    assert told
+    assert all(told)
 
 
 def test_an_orderly_stop_leaves_no_doubt_behind_and_a_restart_finishes(sandbox: Sandbox, tmp_path: Path) -> None:

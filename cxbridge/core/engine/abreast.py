@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
+from cxbridge.core.baton import BATON
 from cxbridge.core.ledger import Delivery
 
 # How many that are due are read at once.
@@ -54,8 +55,9 @@ class Abreast:
         """Work until nothing is due and nothing is in hand, or `over` says so; raises what a delivery failed with."""
         # The thread that asked does its share.
         self._work()
-        while self._helpers:
-            self._helpers.pop().join()
+        with BATON.away():
+            while self._helpers:
+                self._helpers.pop().join()
         if self._failed:
             raise self._failed[0]
 
@@ -95,6 +97,7 @@ class Abreast:
     def _work(self) -> None:
         try:
             while (one := self._next()) is not None:
+                BATON.back()
                 while one is not None:
                     try:
                         begun = self.deliver(one)
@@ -117,6 +120,7 @@ class Abreast:
                 while not (self._failed or self.over()):
                     if self._at_work - self._held_up and self.alone():
                         ended = self._ended
+                        BATON.leave()
                         if not self._changed.wait(_IDLE) and self._ended == ended:
                             self._held_up |= self._at_work
                         continue
@@ -131,12 +135,14 @@ class Abreast:
                     if not self._in_hand:
                         break
                     # What is in hand may make more due: the next step of its run, or whatever waited behind it.
+                    BATON.leave()
                     if not self._changed.wait(_IDLE):
                         idle = True
                         break
                 if not idle:
                     self._changed.notify_all()
                     return None
+            BATON.back()
             self.beside()
 
     def _ask(self) -> None:
@@ -155,7 +161,12 @@ class Abreast:
     def _call_help(self) -> None:
         if self._waiting and len(self._helpers) < (min(1, self.most - 1) if self.alone() else self.most - 1):
             # The others must not keep the process from ending.
-            work = copy_context().run
-            helper = threading.Thread(target=work, args=(self._work,), name=f"push {self.name}", daemon=True)
+            taking_part, work = BATON.for_helpers(), copy_context().run
+
+            def help_too() -> None:
+                with taking_part():
+                    self._work()
+
+            helper = threading.Thread(target=work, args=(help_too,), name=f"push {self.name}", daemon=True)
             self._helpers.append(helper)
             helper.start()

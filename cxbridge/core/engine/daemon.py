@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cxbridge.core import defects
+from cxbridge.core.baton import BATON
 from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.jobs import Embedded, Jobs
@@ -28,8 +29,8 @@ from cxbridge.core.store import Tx, outbox, runs, state
 
 _log = structlog.get_logger("cxbridge")
 
-# So many entities that webhooks named are read before what they brought is stored and planned.
-_TOGETHER = 20
+# So many entities that webhooks named are read at most before what they brought is stored and planned.
+_TOGETHER = 50
 _SOON = timedelta(seconds=15)
 # How often, in seconds, the outbox is looked through for what nobody announced; planning comes by at least every five.
 _LOOK_EVERY = 1.0
@@ -153,7 +154,7 @@ class Daemon:
     def _run(self, job: str, stop: threading.Event) -> None:
         if stop.is_set():
             return
-        with self.bridge.watchdog.over(job):
+        with BATON.part(), self.bridge.watchdog.over(job):
             self._do(job, stop)
 
     def _do(self, job: str, stop: threading.Event) -> None:
@@ -229,13 +230,14 @@ class Daemon:
         inbox = self.bridge.inbox
         again = self.bridge.clock.now()
         due_now = [] if paused else inbox.due(connection, stream)
-        for start in range(0, len(due_now), _TOGETHER):
+        while due_now:
             if stop.is_set():
                 return
-            outcomes, retry_at = self._read_few(connection, stream, due_now[start : start + _TOGETHER], stop)
+            outcomes, retry_at = self._read_few(connection, stream, due_now[:_TOGETHER], stop)
             again = max(again, retry_at)
-            if is_down(outcomes.values()):
+            if is_down(outcomes.values()) or not outcomes:
                 break
+            due_now = [key for key in due_now if key not in outcomes]
         due = inbox.next_due(connection, stream)
         if due is not None:
             # What was not come to, since too much failed before it, waits as long.

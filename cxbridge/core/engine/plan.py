@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from cxbridge.core.baton import BATON
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine import failing, guard, joining, reaching, restoring
 from cxbridge.core.engine.advancing import Advance, started
@@ -69,6 +70,8 @@ class Planner:
                 if on_batch and (one.changes or one.started):
                     on_batch(one)
                 waiting = one.more
+                if waiting:
+                    BATON.offer()
         return total
 
     def _batch(self, recipes: Sequence[Recipe]) -> Planned:

@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 
+from cxbridge.core.baton import BATON
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Page, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
@@ -95,6 +96,7 @@ def pull(
         del page
         if on_page:
             on_page(total)
+        BATON.offer()
         if stop is not None and stop.is_set():
             return total
     with store.write() as tx:

@@ -5,12 +5,14 @@ commit.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial, reduce
 from typing import Generic, TypeVar
 
+from cxbridge.core.baton import BATON
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
@@ -32,6 +34,8 @@ T = TypeVar("T")
 
 # So many entities that cannot be read now mean that none can.
 ENOUGH = 3
+# After so many seconds no other one is begun: somebody waits for what follows from the first ones.
+LONGEST = 0.25
 # What became of one: None where the vendor does not show it (yet), or what reading it failed with.
 Outcome = Pulled | VendorError | PluginError | None
 # What belongs in the commit that stores entities; it is given their keys.
@@ -54,9 +58,10 @@ def read(
 ) -> dict[str, Outcome]:
     """Read entities and what stands beside them: records and changes in one commit, no checkpoint moves.
 
-    Up to `abreast` requests are under way at once; each thread that is made for one works inside `watched`. Ends early where the
-    vendor cannot be asked now, or `stop` is set: what was not come to is left out. What an ordinary pull brings later of the same
-    version changes nothing. Those that are stored together are counted together, by the outcome of the first of them.
+    Up to `abreast` requests are under way at once; each thread that is made for one works inside `watched`. Ends early when it has
+    taken `LONGEST` seconds, where the vendor cannot be asked now, or `stop` is set: what was not come to is left out. What an
+    ordinary pull brings later of the same version changes nothing. Those that are stored together are counted together, by the
+    outcome of the first of them.
 
     Raises:
         PluginError: the stream cannot read one. StoreError: nothing of it could be stored.
@@ -66,7 +71,14 @@ def read(
             connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
         )
     fetch = partial(_fetch, connection, stream, client)
-    readers = _Round(keys, fetch, lambda found: (stop is not None and stop.is_set()) or is_down(found))
+    until = clock.monotonic() + LONGEST
+
+    def over(found: Iterable[object]) -> bool:
+        # The first one is read whatever time it is: a round that reads nothing would be followed by another one.
+        late = clock.monotonic() > until and any(True for _ in found)
+        return late or (stop is not None and stop.is_set()) or is_down(found)
+
+    readers = _Round(keys, fetch, over)
     fetched = readers.work(abreast, f"read {connection.name}", watched)
     outcomes: dict[str, Outcome] = {}
     # In the order in which they were asked for, whichever came first.
@@ -91,7 +103,7 @@ class _Round(Generic[T]):
     """Some work for each of a few keys, several at once: whoever is free takes the next, until `over` says that it is enough."""
 
     def __init__(self, keys: Iterable[str], work: Callable[[str], T], over: Callable[[Iterable[T]], bool]) -> None:
-        self._rest = iter(keys)
+        self._rest = deque(keys)
         self._work = work
         self._over = over
         self._done: dict[str, T] = {}
@@ -100,24 +112,32 @@ class _Round(Generic[T]):
 
     def work(self, abreast: int, name: str, watched: Callable[[], AbstractContextManager[None]]) -> dict[str, T]:
         """Do it; gives what came of each key that was come to, or raises what the first one failed with."""
-
-        def help_watched(first: str) -> None:
-            with watched():
-                self._go_on(first)
-
+        taking_part = BATON.for_helpers()
         helpers: list[threading.Thread] = []
-        mine = self._next()
-        while mine is not None and len(helpers) < abreast - 1 and (theirs := self._next()) is not None:
-            # A connector's code that stands still must not keep the process from ending.
-            run = copy_context().run
-            helper = threading.Thread(target=run, args=(help_watched, theirs), name=name, daemon=True)
-            helpers.append(helper)
-            helper.start()
+
+        def call_help() -> None:
+            if len(helpers) < abreast - 1 and self._rest:
+                # A connector's code that stands still must not keep the process from ending.
+                helper = threading.Thread(target=copy_context().run, args=(help_too,), name=name, daemon=True)
+                helpers.append(helper)
+                helper.start()
+
+        def help_too() -> None:
+            with watched(), taking_part():
+                key = self._next()
+                if key is not None:
+                    # One calls the next: where nothing is waited for, the first of them finds nothing left to do.
+                    call_help()
+                    self._go_on(key)
+
         # The thread that asked does its share, and all of it where one is read at a time.
+        mine = self._next()
         if mine is not None:
+            call_help()
             self._go_on(mine)
-        for helper in helpers:
-            helper.join()
+        with BATON.away():
+            for helper in helpers:
+                helper.join()
         if self._failed:
             raise self._failed[0]
         return self._done
@@ -136,7 +156,7 @@ class _Round(Generic[T]):
 
     def _next(self) -> str | None:
         with self._lock:
-            return None if self._failed or self._over(self._done.values()) else next(self._rest, None)
+            return None if self._failed or self._over(self._done.values()) or not self._rest else self._rest.popleft()
 
 
 def _fetch(

@@ -5,6 +5,7 @@ Whoever only pulls, looks or checks a connection never loads it.
 
 from collections.abc import Callable, Mapping
 
+from cxbridge.core.baton import BATON
 from cxbridge.core.clock import Clock
 from cxbridge.core.config import Configuration
 from cxbridge.core.engine import identity
@@ -68,11 +69,14 @@ class Workshop:
             planned.connections = set()
         if not planned.changes:
             self.identifier.run()
+        BATON.offer()
         planned.add(self.rematcher.look_again(self.library.recipes))
+        BATON.offer()
         swept = self.sweeper.sweep(self.library.recipes)
         # A sweep looks at what the feed has shown already: counting it again would tell every subject twice.
         swept.considered, swept.stopped = 0, {}
         planned.add(swept)
+        BATON.offer()
         woken = self.waker.wake()
         planned.connections |= woken.connections
         planned.wakes_at = woken.next_at

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cxbridge.core.baton import BATON
 from cxbridge.core.clock import Clock
 from cxbridge.core.errors import StoreError
 from cxbridge.core.http.holds import KEPT_OVER, HoldBook, HoldStore
@@ -235,7 +236,9 @@ class Limiter:
         return self._first.get(connection)
 
     def _await_first(self, connection: str, first: threading.Event) -> None:
-        if not first.wait(FIRST_WAIT):
+        with BATON.away():
+            answered = first.wait(FIRST_WAIT)
+        if not answered:
             with self._lock:
                 if self._first.get(connection) is first:
                     del self._first[connection]

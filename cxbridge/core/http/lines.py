@@ -8,6 +8,7 @@ from collections import deque
 from contextlib import suppress
 from time import monotonic
 
+from cxbridge.core.baton import BATON, SHORT
 from cxbridge.core.http.library import httpx
 
 # Scheme, host and port.
@@ -84,7 +85,10 @@ class Line:
         """
         try:
             self._wait_for(timeout)
-            return self._socket.recv(most)
+            if not BATON.takes_part or (BATON.is_mine and self._hears()):
+                return self._socket.recv(most)
+            with BATON.away():
+                return self._socket.recv(most)
         except TimeoutError as error:
             raise httpx.ReadTimeout("nothing came in time") from error
         except ssl.SSLEOFError as error:
@@ -96,6 +100,11 @@ class Line:
         """Tell whether the server has ended it, or has said something that nobody asked for."""
         opened = self._socket
         return bool(self._look.poll(0)) or (isinstance(opened, ssl.SSLSocket) and opened.pending() > 0)
+
+    def _hears(self) -> bool:
+        """Tell whether something comes in a moment, which is not worth letting go of the baton."""
+        opened = self._socket
+        return (isinstance(opened, ssl.SSLSocket) and opened.pending() > 0) or bool(self._look.poll(SHORT))
 
     def hang_up(self) -> None:
         """End whatever another thread does with it right now; it is still that thread which closes it."""
@@ -147,7 +156,8 @@ class Lines:
                 if not line.spoiled():
                     return line
                 self._end(line)
-            return self._open(origin, connect)
+            with BATON.away():
+                return self._open(origin, connect)
         except BaseException:
             self._next()
             raise
@@ -189,7 +199,7 @@ class Lines:
             turn.acquire()
             if not self.closed:
                 self._waiting.append(turn)
-        if not self.closed and not turn.acquire(timeout=-1 if patience is None else patience):
+        if not self.closed and not self._wait(turn, patience):
             with self._lock:
                 # It may have come after all, between the two.
                 if turn in self._waiting:
@@ -197,6 +207,10 @@ class Lines:
                     raise httpx.PoolTimeout("all connections are in use")
         if self.closed:
             raise httpx.ConnectError("the client is closed")
+
+    def _wait(self, turn: threading.Lock, patience: float | None) -> bool:
+        with BATON.away():
+            return turn.acquire(timeout=-1 if patience is None else patience)
 
     def _next(self) -> None:
         with self._lock:

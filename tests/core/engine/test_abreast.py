@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cxbridge.core.baton import Baton
+from cxbridge.core.engine import abreast
 from cxbridge.core.engine.abreast import BATCH, Abreast
 from cxbridge.core.ledger import Delivery
 
@@ -265,3 +267,68 @@ def test_more_is_asked_for_before_too_few_are_left_to_be_taken_together() -> Non
     crew.run()
     assert taken[: 3 * BATCH - 16] == [16] * (3 * BATCH - 16)
     assert len(queue.done) == len(set(queue.done)) == 3 * BATCH
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_whoever_has_nothing_to_do_leaves_it_to_the_others_to_compute(
+    monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    # Nobody takes it unasked: who waits with it in hand keeps the others waiting for ever.
+    baton = Baton(patience=-1)
+    monkeypatch.setattr(abreast, "BATON", baton)
+    queue = Queue("first", "second")
+    first_waits = threading.Event()
+
+    def deliver(one: Delivery) -> None:
+        assert baton.is_mine
+        if one.id == "first":
+            with baton.away():
+                assert first_waits.wait(PATIENCE), "the second one was not done meanwhile"
+        else:
+            first_waits.set()
+        assert baton.is_mine
+        queue.settle(one)
+
+    def work() -> None:
+        with baton.part():
+            Abreast("desk", 3, queue.due, deliver, never, alone=lambda: alone and bool(queue.done)).run()
+            assert baton.is_mine
+            ended.set()
+
+    ended = threading.Event()
+    threading.Thread(target=work, daemon=True).start()
+    assert ended.wait(3 * PATIENCE), "the turn never ended"
+    assert sorted(queue.done) == ["first", "second"]
+
+
+def test_whoever_waits_for_the_last_ones_in_hand_leaves_it_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    baton = Baton(patience=-1)
+    monkeypatch.setattr(abreast, "BATON", baton)
+    queue = Queue("first", "second")
+    helps, waited_for = threading.Event(), threading.Event()
+
+    def deliver(one: Delivery) -> None:
+        if one.id == "first":
+            with baton.away():
+                assert helps.wait(PATIENCE)
+        else:
+            helps.set()
+            with baton.away():
+                assert waited_for.wait(PATIENCE)
+        queue.settle(one)
+
+    def over() -> bool:
+        if "first" in queue.done:
+            # Nothing more is begun: the thread that asked waits for the helper from here on.
+            waited_for.set()
+        return waited_for.is_set()
+
+    def work() -> None:
+        with baton.part():
+            Abreast("desk", 2, queue.due, deliver, over).run()
+            ended.set()
+
+    ended = threading.Event()
+    threading.Thread(target=work, daemon=True).start()
+    assert ended.wait(3 * PATIENCE), "the turn never ended"
+    assert queue.done == ["first", "second"]

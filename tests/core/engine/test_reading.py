@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from cxbridge.core import connector as cx
+from cxbridge.core.baton import Baton
 from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine import reading
 from cxbridge.core.engine.pull import Pulled, pull
 from cxbridge.core.engine.reading import read
 from cxbridge.core.errors import PluginError, StoreError
@@ -143,6 +145,7 @@ def test_what_stands_still_while_it_reads_keeps_no_process_from_ending_and_is_wa
 ) -> None:
     asked: dict[str, threading.Thread] = {}
     seen: set[threading.Thread] = set()
+    together = threading.Barrier(3, timeout=30)
 
     @contextmanager
     def watched() -> Iterator[None]:
@@ -151,6 +154,7 @@ def test_what_stands_still_while_it_reads_keeps_no_process_from_ending_and_is_wa
 
     def one(_: cx.Client, key: str) -> cx.Page:
         asked[key] = threading.current_thread()
+        together.wait()
         return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
 
     held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
@@ -210,3 +214,50 @@ def test_told_to_stop_no_more_are_asked_for(store: Store, client: cx.Client, clo
 
     held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
     assert list(read(store, held, held.streams["tickets"], client, clock, ["1", "2"], stop=stop)) == ["1"]
+
+
+def test_where_nothing_is_waited_for_one_thread_reads_all_and_where_something_is_others_help(
+    store: Store, client: cx.Client, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody takes it unasked: whoever waits with it in hand waits for ever.
+    baton, asked, waited = Baton(patience=-1), set[int](), threading.Event()
+    monkeypatch.setattr(reading, "BATON", baton)
+
+    def one(_: cx.Client, key: str) -> cx.Page:
+        asked.add(threading.get_ident())
+        if key == "slow":
+            with baton.away():
+                assert waited.wait(30), "nobody helped"
+        elif key == "last":
+            waited.set()
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    found: list[tuple[list[str], int]] = []
+
+    def work() -> None:
+        with baton.part():
+            for keys in ([str(number) for number in range(20)], ["slow", "next", "last"]):
+                asked.clear()
+                told = read(store, held, held.streams["tickets"], client, clock, keys, abreast=2)
+                found.append((list(told), len(asked)))
+            assert baton.is_mine
+
+    reader = threading.Thread(target=work, daemon=True)
+    reader.start()
+    reader.join(60)
+    assert found == [([str(number) for number in range(20)], 1), (["slow", "next", "last"], 2)]
+
+
+def test_a_round_that_takes_long_is_stored_before_the_next_one_is_read(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    def one(_: cx.Client, key: str) -> cx.Page:
+        clock.advance(0.6 * reading.LONGEST)
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=one))
+    keys = [str(number) for number in range(5)]
+    assert list(read(store, held, held.streams["tickets"], client, clock, keys)) == ["0", "1"]
+    with store.read() as tx:
+        assert len(records.scan(tx)) == 2

@@ -1,5 +1,6 @@
 """What recipes take part in is put together when it is first asked for: once, and not for what needs none of it."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -9,6 +10,9 @@ import pytest
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.engine import workshop
+from cxbridge.core.engine.plan import Planner
+from cxbridge.core.engine.sweep import Sweeper
+from cxbridge.core.engine.waking import Waker
 from cxbridge.core.errors import ConfigError
 from cxbridge.core.store import state
 from tests.core.engine.little_company import HEAD, company
@@ -76,3 +80,26 @@ def test_a_key_that_was_altered_is_told_once_it_is_needed_and_keeps_nothing_else
             bridge.identifier.run()
             with pytest.raises(ConfigError, match="was altered in the store and is of no use"):
                 bridge.plan()
+
+
+def test_what_comes_after_planning_keeps_nobody_from_what_it_made_to_do(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    class Offered:
+        def offer(self) -> None:
+            order.append("offered")
+
+    with company(tmp_path, HEAD + STEP, clock) as staged:
+        monkeypatch.setattr(workshop, "BATON", Offered())
+        for one, what in ((Planner, "plan"), (Sweeper, "sweep"), (Waker, "wake")):
+            real = getattr(one, what)
+
+            def told(*args: object, what: str = what, real: Callable[..., object] = real) -> object:
+                order.append(what)
+                return real(*args)
+
+            monkeypatch.setattr(one, what, told)
+        staged.bridge.plan()
+    assert order == ["plan", "offered", "offered", "sweep", "offered", "wake"]

@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from cxbridge.core.baton import Baton
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.errors import Retryable, Withheld
-from cxbridge.core.http import Anonymous, Client, Endpoint, MemoryTokens, open_client
+from cxbridge.core.http import Anonymous, Client, Endpoint, MemoryTokens, lines, open_client
 from cxbridge.core.http.answers import LARGEST_HEAD
 from cxbridge.core.http.direct import DirectTransport
 from cxbridge.core.http.wire import open_way
@@ -1157,3 +1158,81 @@ def test_it_is_what_clients_speak_over() -> None:
     way = open_way(None, read_only=False, token_url=None)
     assert isinstance(way, DirectTransport)
     way.close()
+
+
+@pytest.fixture
+def baton(monkeypatch: pytest.MonkeyPatch) -> Baton:
+    """One that nobody takes unasked."""
+    one = Baton(patience=60.0)
+    monkeypatch.setattr(lines, "BATON", one)
+    return one
+
+
+@pytest.mark.parametrize("kind", ["plain", "tls"])
+def test_while_a_vendor_is_waited_for_others_compute(scene: Scene, baton: Baton, kind: str, papers: Papers) -> None:
+    answered = threading.Event()
+
+    def late(peer: socket.socket) -> None:
+        server.hear(peer)
+        peer.sendall(OK)
+        server.hear(peer)
+        # Whoever waits for this answer keeps nobody from computing, or it never comes.
+        assert answered.wait(MOST)
+        peer.sendall(OK)
+        peer.recv(1)
+
+    def compute() -> None:
+        with baton.part():
+            answered.set()
+
+    theirs, ours = (papers.server(), papers.trust()) if kind == "tls" else (None, None)
+    server, transport = scene.acts(late, trust=theirs), scene.transport(ours)
+    with baton.part():
+        # A connection is waited for as well.
+        ask(transport, server.url)
+        other = threading.Thread(target=compute, daemon=True)
+        other.start()
+        assert ask(transport, server.url) == (200, b"ok")
+        assert baton.is_mine
+    other.join(MOST)
+
+
+def test_an_answer_that_is_there_in_a_moment_is_taken_with_the_baton_in_hand(
+    scene: Scene, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "SHORT", 60_000)
+    server, transport = scene.says((OK, OK)), scene.transport()
+    left: list[str] = []
+    with baton.part():
+        ask(transport, server.url)
+        monkeypatch.setattr(baton, "leave", lambda: left.append("left"))
+        ask(transport, server.url)
+        monkeypatch.undo()
+    assert left == []
+
+
+def test_while_a_connection_is_waited_for_others_compute(scene: Scene, baton: Baton) -> None:
+    def late(peer: socket.socket) -> None:
+        server.hear(peer)
+        asked.set()
+        assert answered.wait(MOST)
+        peer.sendall(OK)
+        answer_one(peer)
+
+    def compute() -> None:
+        assert asked.wait(MOST)
+        with baton.part():
+            answered.set()
+
+    asked, answered = threading.Event(), threading.Event()
+    server, transport = scene.acts(late), scene.transport(most=1)
+    # It has the only connection, and takes no part.
+    first = threading.Thread(target=ask, args=(transport, server.url), daemon=True)
+    first.start()
+    assert asked.wait(MOST)
+    with baton.part():
+        other = threading.Thread(target=compute, daemon=True)
+        other.start()
+        assert ask(transport, server.url) == (200, b"ok")
+    for thread in (first, other):
+        thread.join(MOST)
