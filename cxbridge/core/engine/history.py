@@ -226,7 +226,7 @@ def find_refs(store: Store, text: str) -> list[Ref]:
             return [ref] if records.get(tx, ref) else []
         connection, colon, key = text.partition(":")
         key = (key if colon else text).removeprefix("#")
-        stored = records.count(tx)
+        stored = records.places(tx)
         names = sorted({one for one, _ in stored if not colon or one == connection})
         found: dict[Ref, None] = {}
         for name in names:

@@ -270,6 +270,15 @@ def count(tx: Tx) -> dict[tuple[str, str], int]:
     return counts
 
 
+def places(tx: Tx) -> list[tuple[str, str]]:
+    """Name the connections and streams that anything is stored of, deleted or not; does not go through what is stored."""
+    place, found = sa.tuple_(_records.connection, _records.stream), [("", "")]
+    query = sa.select(_records.connection, _records.stream).order_by(_records.connection, _records.stream).limit(1)
+    while row := tx.connection.execute(query.where(place > sa.tuple_(*found[-1]))).first():
+        found.append((row[0], row[1]))
+    return found[1:]
+
+
 def raw(tx: Tx, ref: Ref) -> bytes | None:
     """Read the vendor's own bytes of the stored version, where they were kept."""
     found: bytes | None = tx.connection.scalar(

@@ -33,6 +33,10 @@ def plan(sqlite_store, heard):
         (lambda tx, now: records.scan(tx, kinds=["ticket"], after=ONE), "ix_records_living (kind=? AND (connection"),
         (lambda tx, now: records.scan(tx, connection="desk", after=ONE), "(connection=? AND (stream,key)>(?,?))"),
         (lambda tx, _: records.count(tx), "COVERING INDEX ix_records_living"),
+        (
+            lambda tx, _: records.places(tx),
+            "SEARCH records USING COVERING INDEX sqlite_autoindex_records_1 ((connection,stream)>(?,?))",
+        ),
         (lambda tx, now: changes.after(tx, 1, 10), "SEARCH changes USING INTEGER PRIMARY KEY (rowid>?)"),
         (lambda tx, now: runs.active_for(tx, "r", "steps", "k"), "ix_runs_active (recipe=? AND part=? AND key=?)"),
         (lambda tx, now: runs.last_started(tx, "r", "steps", "k"), "(recipe=? AND part=? AND once>? AND once<?)"),

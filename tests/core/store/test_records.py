@@ -157,6 +157,17 @@ def test_a_page_may_span_streams_and_connections_are_apart(apply, store, item):
     assert apply(item("1"), connection="tracker") == Applied(created=1, last_seq=3)
     with store.read() as tx:
         assert records.count(tx) == {("desk", "tickets"): 1, ("desk", "users"): 1, ("tracker", "tickets"): 1}
+        assert records.places(tx) == [("desk", "tickets"), ("desk", "users"), ("tracker", "tickets")]
+
+
+def test_where_anything_is_stored_is_told_of_what_is_deleted_too(apply, store, item):
+    with store.read() as tx:
+        assert records.places(tx) == []
+    apply(item("1", deleted=True), item("2"))
+    apply(item("2", "gone", 2, deleted=True))
+    with store.read() as tx:
+        assert records.count(tx) == {}
+        assert records.places(tx) == [("desk", "tickets")]
 
 
 def test_payloads_follow_their_records(apply, store, item):
