@@ -17,7 +17,6 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from itertools import chain, combinations, pairwise
 from typing import Any
@@ -371,7 +370,8 @@ def _holds(requests: Sequence[Request], expected: Expected) -> Iterator[Violatio
             what = f"{one.vendor} was asked {asked[0] - one.t:.2f} s before it said to come again"
             yield Violation(invariant="I11", what=what, evidence=[told(asked[1]), told(one)])
         wait = _wait(one)
-        if one.status in (429, 503) and wait is not None:
+        # Whom no answer reached does not know that it was asked to wait.
+        if one.status in (429, 503) and wait is not None and not one.unheard:
             until[place] = (one.t + min(wait, LONGEST_HOLD), one)
 
 
@@ -380,8 +380,17 @@ def _wait(request: Request) -> float | None:
     text = request.retry_after.strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
+    until = _moment(text)
+    if until is None:
+        return None
+    # A vendor names the time by its own clock, which may be wrong; how long that is, the clock beside it tells.
+    told = _moment(request.date)
+    return max(0.0, until - (request.t if told is None else told))
+
+
+def _moment(text: str) -> float | None:
+    """The time that a header names."""
     try:
-        moment: datetime = parsedate_to_datetime(text)
+        return parsedate_to_datetime(text).timestamp()
     except ValueError:
         return None
-    return max(0.0, moment.timestamp() - request.t)

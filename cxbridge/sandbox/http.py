@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cxbridge.sandbox import refusals
 from cxbridge.sandbox.damage import Answer, damaged, made_up
 from cxbridge.sandbox.faults import Rule
-from cxbridge.sandbox.sending import TRANSPORT, deliver, reset
+from cxbridge.sandbox.sending import TRANSPORT, deliver, hung_up, reset
 from cxbridge.sandbox.verdict import markers
 from cxbridge.sandbox.world import World
 
@@ -151,6 +151,8 @@ class _Faulted:
             _kept_headers(scope["headers"]),
             fault=",".join(rule.name for rule in rules),
             retry_after=_header(answer, b"retry-after"),
+            date=_header(answer, b"date"),
+            unheard=hung_up(scope) or (fault is not None and fault.name == "ghost"),
             began=began,
         )
         if acted and answer and answer.status == 200 and (fault is None or fault.name != "cursor_reset"):

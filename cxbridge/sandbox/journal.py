@@ -18,7 +18,8 @@ Via = Literal["api", "ui", "seed"]
 class Request(msgspec.Struct, frozen=True, tag="request", tag_field="entry", kw_only=True):
     """One HTTP exchange, from `began` to `t`.
 
-    `status` is what the vendor decided; 0 if a fault cut the connection before it could.
+    `status` is what the vendor decided; 0 if a fault cut the connection before it could. `date` is what the answer said of the
+    vendor's own clock. Of an answer that is `unheard` nothing arrived: its client had gone, or a fault kept all of it back.
     """
 
     seq: int
@@ -33,6 +34,8 @@ class Request(msgspec.Struct, frozen=True, tag="request", tag_field="entry", kw_
     request_headers: dict[str, str]
     fault: str = ""
     retry_after: str = ""
+    date: str = ""
+    unheard: bool = False
     began: float = 0.0
 
 
@@ -71,6 +74,8 @@ class Journal:
         t: float | None = None,
         fault: str = "",
         retry_after: str = "",
+        date: str = "",
+        unheard: bool = False,
         began: float | None = None,
     ) -> None:
         with self._lock:
@@ -88,6 +93,8 @@ class Journal:
                     request_headers=request_headers,
                     fault=fault,
                     retry_after=retry_after,
+                    date=date,
+                    unheard=unheard,
                     began=self._clock.true_time() if began is None else began,
                 )
             )

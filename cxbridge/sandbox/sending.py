@@ -72,6 +72,12 @@ async def close(scope: Scope, receive: Receive) -> None:
     await _gone(receive)
 
 
+def hung_up(scope: Scope) -> bool:
+    """Whether the client has gone, as far as the server knows."""
+    told = getattr(scope.get(TRANSPORT), "is_closing", None)
+    return told is not None and bool(told())
+
+
 def cut(transport: Any) -> None:
     """Reset a connection."""
     connection = transport.get_extra_info("socket")
@@ -93,9 +99,8 @@ async def _huge(answer: Answer, params: Mapping[str, Any], scope: Scope, send: S
         if params.get("told"):
             headers = [*headers, (b"content-length", b"%d" % (size + len(answer.body)))]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    hung_up = getattr(_transport(scope), "is_closing", lambda: False)
     for piece in pieces:
-        if hung_up():
+        if hung_up(scope):
             return
         await _part(send, piece)
     await _part(send, b"" if params.get("gzip") else answer.body, more=False)

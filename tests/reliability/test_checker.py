@@ -367,6 +367,43 @@ def test_nobody_asks_before_the_vendor_said_to_come_again(scene: Scene, params: 
     assert scene.broken(since=before) == []
 
 
+@pytest.mark.parametrize("wrong", [-400.0, 400.0])
+def test_a_date_to_come_again_counts_by_the_clock_of_whoever_names_it(scene: Scene, wrong: float) -> None:
+    path = "/api/v2/tickets/1.json"
+    scene.world.clock.skew("zendesk", wrong)
+    scene.world.faults.add("rate_limited", "zendesk", retry_after="http-date", seconds=40)
+    assert scene.api("zendesk", "GET", path).status_code == 429
+    scene.network.advance(41)
+    scene.api("zendesk", "GET", path)
+    assert scene.broken() == []
+    scene.world.faults.add("rate_limited", "zendesk", retry_after="http-date", seconds=40)
+    assert scene.api("zendesk", "GET", path).status_code == 429
+    scene.network.advance(30)
+    scene.api("zendesk", "GET", path)
+    [violation] = scene.judged()
+    assert (violation.invariant, violation.what) == ("I11", "zendesk was asked 9.98 s before it said to come again")
+
+
+def test_whoever_had_gone_before_the_answer_does_not_know_to_wait(scene: Scene) -> None:
+    path = "/api/v2/tickets/1.json"
+
+    def told_to_wait(after: float) -> httpx.Response:
+        scene.world.faults.add("latency", "zendesk", seconds=after)
+        scene.world.faults.add("rate_limited", "zendesk", retry_after=90)
+        return scene.api("zendesk", "GET", path)
+
+    with pytest.raises(httpx.ReadTimeout):
+        told_to_wait(after=8)
+    scene.network.advance(5)
+    scene.api("zendesk", "GET", path)
+    assert [one.status for one in scene.world.journal.requests("zendesk")] == [429, 200]
+    assert scene.broken() == []
+    assert told_to_wait(after=3).status_code == 429
+    scene.network.advance(5)
+    scene.api("zendesk", "GET", path)
+    assert scene.broken() == ["I11"]
+
+
 @pytest.mark.parametrize("how", ["absent", "garbled"])
 def test_a_vendor_that_says_nothing_understandable_holds_nobody(scene: Scene, how: str) -> None:
     scene.world.faults.add("rate_limited", "zendesk", retry_after=how)

@@ -17,6 +17,8 @@ from tests.reliability.simulation.day import Played, play
 from tests.reliability.stage import Ground
 
 PARTS = 20
+# Days that were once found wrong, whoever was to blame.
+ONCE_WRONG = (686, 702, 789, 1980)
 REPLAY = "CXBRIDGE_SEED={seed} .venv/bin/python -m pytest -p no:xdist tests/reliability/test_simulation.py -k replay"
 _slow = pytest.mark.timeout(int(240 * max(1.0, volumes.soak())))
 
@@ -46,6 +48,11 @@ def test_after_a_day_of_faults_nothing_is_lost_and_nothing_done_twice(ground: Gr
         assert one.effects >= 10
         assert one.struck.total() >= 1
     assert sum(len(one.crashed) for one in days) >= len(days)
+
+
+@pytest.mark.parametrize("seed", ONCE_WRONG)
+def test_a_day_that_was_once_wrong_stays_right(ground: Ground, seed: int) -> None:
+    _day(ground, seed)
 
 
 @pytest.mark.skipif("CXBRIDGE_SEED" not in os.environ, reason="set CXBRIDGE_SEED to the seed that a failure printed")

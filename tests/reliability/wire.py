@@ -51,6 +51,9 @@ class _Cut:
     def get_extra_info(self, name: str) -> None:
         del name
 
+    def is_closing(self) -> bool:
+        return self.ended != ""
+
     def abort(self) -> None:
         self.ended = self.ended or "reset"
 

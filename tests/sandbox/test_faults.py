@@ -45,6 +45,7 @@ def test_ghost_does_the_work_and_loses_the_answer(site):
     assert site.kinds() == ["ticket.created"]
     request = site.world.journal.requests("zendesk")[-1]
     assert (request.status, request.fault, request.actor) == (201, "ghost", "bridge@example.test")
+    assert request.unheard
     assert request.request_headers["idempotency-key"] == "k-1"
     assert site.ask("POST", "/tickets.json", json=TICKET, headers={"idempotency-key": "k-1"}).status_code == 201
     assert site.kinds() == ["ticket.created"]
@@ -105,6 +106,19 @@ def test_rate_limited_says_when_in_five_ways(site, how):
         assert int(after) > 10**9
     else:
         assert after == {30: "30", "absent": None, "garbled": "in a little while"}[how]
+    request = site.world.journal.requests("zendesk")[-1]
+    assert (request.retry_after, request.date) == (after or "", reply.headers["date"])
+
+
+def test_an_answer_that_nobody_waited_for_is_unheard(site):
+    add(site, "latency", params={"seconds": 0.3}, times=2)
+
+    with pytest.raises(httpx.ReadTimeout):
+        site.ask("GET", "/tickets.json", timeout=0.1)
+    site.ask("GET", "/tickets.json")
+
+    asked = sorted(site.world.journal.requests("zendesk"), key=lambda one: one.began)
+    assert [one.unheard for one in asked] == [True, False]
 
 
 def test_html_is_a_login_page_with_200(site):
