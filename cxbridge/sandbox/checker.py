@@ -7,7 +7,7 @@ with the entries that show it. Nothing here knows any integration but by the mar
     I3  no duplicated action: an effect happened more often than it may, or twice under one marker
     I4  loop-free: something was written although nothing happened, or far more than happened
     I5  convergence: two fields that are kept in step do not agree
-    I6  no going back: a value was written that was older than the one written before, or that nobody ever set
+    I6  no going back: a value was written that is of an older version than the one written before, or that nobody ever set
     I7  order: effects on one entity came in another order than what caused them
     I9  approval: something happened that nobody had approved, or more often than it was approved
     I11 good citizen: more requests than a budget allows, or one before the vendor said to come again
@@ -18,15 +18,30 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from itertools import chain, combinations, pairwise
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from cxbridge.sandbox import verdict
-from cxbridge.sandbox.history import History, Place, holds, now_at
+from cxbridge.sandbox.flows import Flow, gone_back
+from cxbridge.sandbox.history import holds, now_at
 from cxbridge.sandbox.journal import Effect, Request
 from cxbridge.sandbox.world import World
+
+__all__ = [
+    "Budget",
+    "Due",
+    "Expected",
+    "Flow",
+    "Guard",
+    "Match",
+    "Mirror",
+    "Order",
+    "Violation",
+    "judge",
+    "told",
+]
 
 # A vendor that says to come again in a year is obeyed for this long.
 LONGEST_HOLD = 3600.0
@@ -66,41 +81,6 @@ class Due(Match, frozen=True, kw_only=True):
     what: str
     least: int = 1
     most: int = 1
-
-
-class Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """A field that follows others: `target` gets the value of `sources`, translated by `map`.
-
-    Of several sources the value that stands first in `map` counts. `written` translates what the journal shows of a write into what
-    the vendor shows, where that differs. A source without a value is not carried over. `joined` says of each source, where given,
-    from which entry on it may count and from which on it must: in between a write may be with it or without it.
-    """
-
-    what: str
-    sources: Sequence[Place]
-    target: Place
-    map: Mapping[str, str] = {}
-    written: Mapping[str, str] = {}
-    joined: Sequence[tuple[int, int]] = ()
-
-    def versions(self, held: Sequence[Any], seq: int) -> Iterator[set[Any]]:
-        """Give what the target may be given at an entry where the sources hold these: with more and more of those that join."""
-        joined = self.joined or [(0, 0)] * len(held)
-        sure = [one for one, (_, must) in zip(held, joined, strict=True) if must <= seq]
-        perhaps = [one for one, (may, must) in zip(held, joined, strict=True) if may <= seq < must]
-        for number in range(len(perhaps) + 1):
-            values = {self.value([*sure, *more]) for more in combinations(perhaps, number)} - {None}
-            if values:
-                yield values
-
-    def value(self, held: Sequence[Any]) -> Any:
-        """What the target must hold where the sources hold these."""
-        known = [one for one in held if one is not None]
-        if self.map:
-            known = sorted((one for one in known if one in self.map), key=list(self.map).index)
-        if not known:
-            return None
-        return self.map.get(known[0], known[0]) if self.map else known[0]
 
 
 class Mirror(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,38 +227,8 @@ def _flows(world: World, expected: Expected) -> Iterator[Violation]:
             shown = ", ".join(f"{one} = {now_at(world, one)!r}" for one in flow.sources)
             what = f"{flow.what}: {flow.target} is {found!r}, and should be {wanted!r}"
             yield Violation(invariant="I5", what=what, evidence=[shown])
-        yield from _back(world, flow)
-
-
-def _back(world: World, flow: Flow) -> Iterator[Violation]:
-    """Look at every write to the target: which version of the sources it was, and whether a newer one stood there already.
-
-    Where the same value came more than once, a write counts as the oldest of those that may follow the write before: only what no
-    order of versions explains has gone back.
-    """
-    histories = [History.of(world.journal, one) for one in flow.sources]
-    moments = sorted({moment.seq for one in histories for moment in one.moments} | set(chain(*flow.joined)))
-    held = {seq: [one.value_at(seq) for one in histories] for seq in moments}
-    versions = [(seq, values) for seq in moments for values in flow.versions(held[seq], seq)]
-    # With which value a field began may be unknown: until a known one was written, what was written may be that.
-    whole = all(one.whole for one in histories)
-    last = -1
-    for moment in History.of(world.journal, flow.target).moments:
-        if moment.via != "api":
-            continue
-        value = flow.written.get(str(moment.value), moment.value)
-        known = [place for place, (seq, version) in enumerate(versions) if seq < moment.seq and value in version]
-        shown = [f"#{seq} {' or '.join(sorted(map(repr, version)))}" for seq, version in versions]
-        if not known and not whole and last < 0:
-            continue
-        if not known:
-            what = f"{flow.what}: {flow.target} was given {value!r}, which nobody had set"
-            yield Violation(invariant="I6", what=what, evidence=[f"#{moment.seq}", *shown])
-        elif known[-1] < last:
-            what = f"{flow.what}: {flow.target} went back to {value!r}"
-            yield Violation(invariant="I6", what=what, evidence=[f"#{moment.seq}", *shown])
-        else:
-            last = next(place for place in known if place >= last)
+        for what, evidence in gone_back(world.journal, flow):
+            yield Violation(invariant="I6", what=what, evidence=evidence)
 
 
 def _mirrors(effects: Sequence[Effect], requests: Sequence[Request], expected: Expected) -> Iterator[Violation]:

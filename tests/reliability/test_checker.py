@@ -183,6 +183,46 @@ def test_one_that_joins_later_counts_from_then_on(scene: Scene) -> None:
     assert scene.broken(flows=[joins]) == ["I5", "I6"]
 
 
+def test_of_each_source_another_version_may_have_been_seen_last(scene: Scene) -> None:
+    sources = (TICKET, Place("zendesk", "2", "priority"))
+    scene.person("POST", "/zendesk/tickets", {"subject": "Export stops", "priority": "normal"})
+    both = flow(*sources)
+    scene.person("PATCH", "/zendesk/tickets/2", {"priority": "high"})
+    scene.ticket_priority("normal")
+    # Nobody told of the second ticket, and at no time both were normal.
+    scene.issue_priority("Medium")
+    scene.issue_priority("High")
+    assert scene.broken(flows=[both]) == []
+    # By then both have been seen as they are: that one of them was normal is over, and so is that the first was high.
+    scene.issue_priority("Medium")
+    [violation, *_] = (one for one in scene.judged(flows=[both]) if one.invariant == "I6")
+    assert violation.what == "priority: jira ENG-1 priority went back to 'Medium'"
+    assert [one.partition(":")[0] for one in violation.evidence[1:]] == [str(one) for one in sources]
+
+
+def test_none_is_left_out_of_what_was_seen_by_then(scene: Scene) -> None:
+    scene.person("POST", "/zendesk/tickets", {"subject": "Export stops", "priority": "urgent"})
+    scene.ticket_priority("normal")
+    # Whoever saw that the first is normal knew of the second, which has been urgent all the time.
+    scene.issue_priority("Medium")
+    both = flow(TICKET, Place("zendesk", "2", "priority"))
+    assert scene.broken(flows=[both]) == ["I5", "I6"]
+
+
+def test_a_version_once_used_is_never_followed_by_an_older_one(scene: Scene) -> None:
+    scene.person("POST", "/zendesk/tickets", {"subject": "Export stops", "priority": "normal"})
+    both = flow(TICKET, Place("zendesk", "2", "priority"))
+    scene.ticket_priority("urgent")
+    scene.ticket_priority("normal")
+    for theirs in ("Highest", "Medium"):
+        scene.issue_priority(theirs)
+    assert scene.broken(flows=[both]) == []
+    scene.person("PATCH", "/zendesk/tickets/2", {"priority": "high"})
+    scene.issue_priority("Highest")
+    scene.issue_priority("High")
+    assert scene.broken(flows=[both]) == ["I6"]
+
+
 def test_an_older_value_over_a_newer_one_is_seen_although_it_was_mended(scene: Scene) -> None:
     scene.ticket_priority("urgent")
     scene.issue_priority("Highest")
