@@ -265,22 +265,19 @@ def _in_order(numbers: Sequence[int]) -> int:
 def _refused(requests: Sequence[Request], mirror: Mirror, copies: Sequence[Effect]) -> list[Request]:
     """Name the requests to comment on the target that the vendor refused for good, and not for a credential or a limit.
 
-    Whoever looks first whether a comment is there already, and may not, leaves it to a person too.
+    Whoever looks at the target or its comments first, and may not, leaves it to a person too.
     """
     vendor, key = mirror.target
     names = {key, *(str(copy.detail["id"]) for copy in copies if "id" in copy.detail)}
-    looks, writes = ("/comment", "/comments.json"), ("", ".json", "/comment")
-    ends = {
-        method: {f"/{name}{end}" for name in names for end in given}
-        for method, given in (("GET", looks), ("POST", writes), ("PUT", writes))
-    }
+    ends = {f"/{name}{end}" for name in names for end in ("", ".json", "/comment", "/comments.json")}
     return [
         one
         for one in requests
         if one.vendor == vendor
         and 400 <= one.status < 500
         and one.status not in (401, 408, 429)
-        and any(one.path.endswith(end) for end in ends.get(one.method, ()))
+        and one.method in ("GET", "POST", "PUT")
+        and any(one.path.endswith(end) for end in ends)
     ]
 
 

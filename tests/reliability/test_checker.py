@@ -342,12 +342,15 @@ def test_what_the_vendor_refused_may_come_later_and_nothing_else_may(
     assert scene.broken(mirrors=[MIRROR]) == broken
 
 
+@pytest.mark.parametrize("looked", ["/comment", ""])
 @pytest.mark.parametrize(("status", "broken"), [(403, []), (429, ["I7"])])
-def test_what_nobody_was_allowed_to_look_up_may_come_later_too(scene: Scene, status: int, broken: list[str]) -> None:
+def test_what_nobody_was_allowed_to_look_up_may_come_later_too(
+    scene: Scene, looked: str, status: int, broken: list[str]
+) -> None:
     for word in ("one", "two", "three"):
         say(scene, f"#eng {word}")
-    scene.world.faults.add("status", "jira", method="GET", path_regex="/comment$", code=status)
-    assert scene.api("jira", "GET", "/rest/api/3/issue/ENG-1/comment").status_code == status
+    scene.world.faults.add("status", "jira", method="GET", code=status)
+    assert scene.api("jira", "GET", f"/rest/api/3/issue/ENG-1{looked}").status_code == status
     for word in ("two", "three", "one"):
         carry(scene, f"Agent: #eng {word}")
     assert scene.broken(mirrors=[MIRROR]) == broken
