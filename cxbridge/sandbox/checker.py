@@ -319,8 +319,9 @@ def _holds(requests: Sequence[Request], expected: Expected) -> Iterator[Violatio
     for one in requests:
         place = (one.vendor, one.method, one.path) if expected.held == "path" else (one.vendor,)
         asked = until.get(place)
-        if asked is not None and one.t < asked[0]:
-            what = f"{one.vendor} was asked {asked[0] - one.t:.2f} s before it said to come again"
+        # What was asked before the vendor said so is none that could have waited, however late it was answered.
+        if asked is not None and asked[1].t <= one.began < asked[0]:
+            what = f"{one.vendor} was asked {asked[0] - one.began:.2f} s before it said to come again"
             yield Violation(invariant="I11", what=what, evidence=[told(asked[1]), told(one)])
         wait = _wait(one)
         # Whom no answer reached does not know that it was asked to wait.

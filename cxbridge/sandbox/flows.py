@@ -5,12 +5,14 @@ another version may have been seen last, and what a write carries need not have 
 used is never followed by an older one of the same source.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
 
-from cxbridge.sandbox.history import History, Place
+from cxbridge.sandbox.history import History, Moment, Place
 from cxbridge.sandbox.journal import Journal
 
 # The place of a source that does not count yet, or was not seen; before all versions.
@@ -89,9 +91,7 @@ def gone_back(journal: Journal, flow: Flow) -> Iterator[tuple[str, list[str]]]:
     whole, begun = all(one.whole for one in histories), False
     nothing: _View = (_OUT,) * len(sources)
     views = [nothing]
-    for moment in History.of(journal, flow.target).moments:
-        if moment.via != "api":
-            continue
+    for moment in _writes(journal, flow.target):
         value = flow.written.get(str(moment.value), moment.value)
         followed = _oldest([one for view in views for one in _after(flow, sources, view, moment.seq, value)])
         if followed:
@@ -102,6 +102,20 @@ def gone_back(journal: Journal, flow: Flow) -> Iterator[tuple[str, list[str]]]:
             continue
         what = f"went back to {value!r}" if known else f"was given {value!r}, which nobody had set"
         yield f"{flow.what}: {flow.target} {what}", [f"#{moment.seq}", *map(str, sources)]
+
+
+def _writes(journal: Journal, target: Place) -> list[Moment]:
+    """Give the writes to a field in the order in which they were asked for.
+
+    What a vendor does late, when its client has long given up waiting, may come over a newer write that it has done already.
+    """
+    requests = journal.requests(target.vendor)
+
+    def asked(moment: Moment) -> tuple[float, int]:
+        made = bisect_right(requests, moment.seq, key=lambda one: one.seq)
+        return (requests[made].began if made < len(requests) else inf), moment.seq
+
+    return sorted((one for one in History.of(journal, target).moments if one.via == "api"), key=asked)
 
 
 def _after(flow: Flow, sources: Sequence[_Source], view: _View, before: int, value: Any) -> Iterator[_View]:

@@ -232,6 +232,20 @@ def test_an_older_value_over_a_newer_one_is_seen_although_it_was_mended(scene: S
     assert scene.broken(flows=[flow()]) == ["I6"]
 
 
+def test_what_the_vendor_did_when_nobody_waited_any_more_is_no_step_back(scene: Scene) -> None:
+    scene.ticket_priority("urgent")
+    scene.world.faults.add("latency", "jira", method="PUT", seconds=8)
+    with pytest.raises(httpx.ReadTimeout):
+        scene.issue_priority("Highest")
+    scene.ticket_priority("normal")
+    scene.issue_priority("Medium")
+    assert scene.broken(flows=[flow()]) == []
+    scene.network.advance(5)
+    assert scene.broken(flows=[flow()]) == ["I5"], "it stands there now, and is to be mended"
+    scene.issue_priority("Medium")
+    assert scene.broken(flows=[flow()]) == []
+
+
 def test_a_value_that_was_set_twice_may_be_written_twice(scene: Scene) -> None:
     for ours, theirs in (("urgent", "Highest"), ("high", "High"), ("urgent", "Highest")):
         scene.ticket_priority(ours)
@@ -454,6 +468,24 @@ def test_whoever_had_gone_before_the_answer_does_not_know_to_wait(scene: Scene) 
     assert scene.broken() == []
     assert told_to_wait(after=3).status_code == 429
     scene.network.advance(5)
+    scene.api("zendesk", "GET", path)
+    assert scene.broken() == ["I11"]
+
+
+def test_what_was_asked_before_the_vendor_said_so_is_none_that_could_wait(scene: Scene) -> None:
+    path = "/api/v2/tickets/1.json"
+    scene.world.faults.add("latency", "zendesk", seconds=8)
+    with pytest.raises(httpx.ReadTimeout):
+        scene.api("zendesk", "GET", path)
+    scene.world.faults.add("rate_limited", "zendesk", retry_after=30)
+    assert scene.api("zendesk", "GET", path).status_code == 429
+    # Only now the vendor answers what was asked first.
+    scene.network.advance(5)
+    assert [one.status for one in scene.world.journal.requests("zendesk")] == [429, 200]
+    assert scene.broken() == []
+    # What is asked too early is, although it is answered when the time is over.
+    scene.network.advance(22)
+    scene.world.faults.add("latency", "zendesk", seconds=4)
     scene.api("zendesk", "GET", path)
     assert scene.broken() == ["I11"]
 

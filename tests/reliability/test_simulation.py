@@ -18,7 +18,7 @@ from tests.reliability.stage import Ground
 
 PARTS = 20
 # Days that were once found wrong, whoever was to blame.
-ONCE_WRONG = (644, 686, 702, 789, 825, 1503, 1980, 2016, 2177, 2405)
+ONCE_WRONG = (644, 686, 702, 789, 825, 1503, 1980, 2016, 2177, 2343, 2391, 2405, 2429, 2783, 2935)
 REPLAY = "CXBRIDGE_SEED={seed} .venv/bin/python -m pytest -p no:xdist tests/reliability/test_simulation.py -k replay"
 _slow = pytest.mark.timeout(int(240 * max(1.0, volumes.soak())))
 
