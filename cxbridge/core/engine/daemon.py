@@ -233,11 +233,12 @@ class Daemon:
         while due_now:
             if stop.is_set():
                 return
-            outcomes, retry_at = self._read_few(connection, stream, due_now[:_TOGETHER], stop)
+            few, due_now = due_now[:_TOGETHER], due_now[_TOGETHER:]
+            outcomes, retry_at = self._read_few(connection, stream, few, stop)
             again = max(again, retry_at)
             if is_down(outcomes.values()) or not outcomes:
                 break
-            due_now = [key for key in due_now if key not in outcomes]
+            due_now = [key for key in few if key not in outcomes] + due_now
         due = inbox.next_due(connection, stream)
         if due is not None:
             # What was not come to, since too much failed before it, waits as long.
