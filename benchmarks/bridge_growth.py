@@ -139,7 +139,6 @@ def _looks(settings: Path, recipe: str, run: str, ticket: str) -> dict[str, floa
         "runs list": ("runs", "list"),
         "runs show": ("runs", "show", run),
         "why": ("why", entity),
-        "why, by the number alone": ("why", ticket),
         "why-not": ("why-not", recipe, entity),
         "figures": ("figures", recipe),
         "dead list": ("dead", "list"),
