@@ -77,6 +77,22 @@ def test_what_an_agent_marks_reaches_the_issue_once_and_comes_back_from_nowhere(
     assert len(notes(stage, 7001, "Mondays only")) == 1
 
 
+def test_what_was_said_while_nobody_listened_is_carried_over_in_order_when_a_webhook_names_the_entity(
+    stage: Scene,
+) -> None:
+    key = one_pair(stage)
+    for number in range(3):
+        stage.agent(7001, comment={"body": f"#engineering question {number}", "public": False})
+        engineer_says(stage, key, f"#support answer {number}")
+        stage.world.clock.advance(1)
+    stage.bridge.read("zendesk", "tickets", ["7001"])
+    stage.bridge.read("jira", "issues", [str(stage.act("GET", f"/jira/issues/{key}")["id"])])
+    falls_silent(stage)
+    asked = [str(one["text"]).rpartition(" ")[2] for one in said(stage, key, "question")]
+    answered = [one["body"].rpartition(" ")[2] for one in notes(stage, 7001, "answer")]
+    assert (asked, answered) == (["0", "1", "2"], ["0", "1", "2"])
+
+
 def test_both_mark_at_once_and_each_arrives_once(stage: Scene) -> None:
     key = one_pair(stage)
     stage.agent(7001, comment={"body": "#engineering any news?", "public": False})

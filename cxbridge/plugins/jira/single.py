@@ -64,7 +64,8 @@ def _comments(
         page = client.get(f"/rest/api/3/issue/{found.id}/comment", asked).decode(wire.Comments)
     except cx.NotFound:
         return comments, authors
-    for source in page.comments:
+    # The newest are asked for, and told in the order in which they were said: in that order they are carried over.
+    for source in reversed(page.comments):
         try:
             row = mapping.read_comment(source)
             comments.append(mapping.comment(row, found, reading.rules))

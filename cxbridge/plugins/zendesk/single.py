@@ -90,9 +90,10 @@ class Single:
 
     def _comments(self, client: cx.Client, key: str, refused: list[str]) -> list[cx.Comment]:
         rows = next(walks.comments_of(client, key, newest_first=True), [])
+        # The newest are asked for, and told in the order in which they were said: in that order they are carried over.
         said = [
             mapping.to_comment(row, int(key), self.shape)
-            for row, _ in wire.read("comment", wire.Comment, rows, refused)
+            for row, _ in wire.read("comment", wire.Comment, rows[::-1], refused)
         ]
         # Our own come with the export, which does not show their marker: stored from here as well, they would change once more.
         return [comment for comment in said if comment.marker is None]

@@ -256,12 +256,12 @@ def test_an_issue_comes_with_its_people_and_comments_as_the_search_would_show_it
     assert found["fields"]["project"]["key"] == key
     asked = desk.router.get(f"{API}/issue/10042").mock(return_value=answer(found))
     comments = desk.router.get(f"{API}/issue/10042/comment").mock(
-        return_value=answer({"comments": [comment(), comment(10007)], "total": 2, "startAt": 0, "maxResults": 100})
+        return_value=answer({"comments": [comment(10007), comment()], "total": 2, "startAt": 0, "maxResults": 100})
     )
     page = one(desk)
     assert page is not None
     assert page.cursor is None
-    assert [entity.source_id for entity in page.beside["comments"]] == ["10006", "10007"]
+    assert [entity.source_id for entity in page.beside["comments"]] == ["10006", "10007"], "as they were said"
     assert page.beside["users"]
     assert dict(comments.calls[0].request.url.params)["orderBy"] == "-created"
     assert "summary" in asked.calls[0].request.url.params["fields"]

@@ -176,7 +176,7 @@ def test_a_ticket_comes_with_what_stands_around_it_as_the_export_would_show_it(
         "groups": [{"id": 46406158244625, "name": "Support"}],
     }
     shown = desk.get(TICKET).respond(json={"ticket": {**make_ticket(), "metric_set": metrics}, **beside})
-    said = [make_comment(11), make_comment(12, marker=MARKER), make_comment(13, public=True)]
+    said = [make_comment(13, public=True), make_comment(12, marker=MARKER), make_comment(11)]
     asked = desk.get(COMMENTS).respond(json={"comments": said, "meta": {"has_more": True, "after_cursor": "x"}})
     page = one("tickets", "5512")
     assert page is not None
@@ -187,7 +187,8 @@ def test_a_ticket_comes_with_what_stands_around_it_as_the_export_would_show_it(
         "groups": 1,
         "comments": 2,
     }
-    assert [comment.source_id for comment in page.beside["comments"]] == ["11", "13"], "our own come with the export"
+    told = [comment.source_id for comment in page.beside["comments"]]
+    assert told == ["11", "13"], "as they were said, and our own come with the export"
     assert asked.call_count == 1, "the newest page is enough"
     assert dict(asked.calls[0].request.url.params)["sort"] == "-created_at"
     assert "metric_sets" in shown.calls[0].request.url.params["include"]

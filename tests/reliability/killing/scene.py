@@ -36,6 +36,8 @@ Telling = Generator[None, None, Expected]
 _ALWAYS = 14
 # So many are killed at most before one may come to rest.
 _IN_A_PHASE = 8
+# In so many cycles people act beside a daemon; one that is done with each of them before its end comes would never rest.
+_BUSY = 40
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,8 @@ class Scene:
                 done = not told["idle"] and not told["open"] and not self.people.post.waiting
                 if done and cycles:
                     return ""
-                self.meanwhile()
+                if cycles < _BUSY:
+                    self.meanwhile()
                 cycles += 1
                 assert cycles < 80, f"still undecided: {told}; {self.log(child)}"
                 if self._listens:
