@@ -46,8 +46,8 @@ class Baton:
             yield
             return
         self._here.takes_part = True
-        self._ask()
         try:
+            self._ask()
             yield
         finally:
             self._here.takes_part = False

@@ -130,6 +130,13 @@ def test_the_daemon_works_logs_json_and_ends_in_order(
     assert Control(vendors.control_url).get("/summary")["duplicates"] == []
 
 
+def test_a_command_ends_without_a_last_search_for_circles() -> None:
+    words = "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0)); "
+    words += "sys.argv = ['cxbridge', '--help']; from cxbridge.cli import main; main()"
+    ended = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.splitlines()[-1] == "True"
+
+
 def test_what_is_retried_by_hand_is_taken_up_by_the_daemon(
     start: Callable[..., Child], cxbridge: Cxbridge, vendors: Sandbox, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ import structlog.testing
 
 from cxbridge.console.receiver import Receiver
 from cxbridge.core.config import load
+from cxbridge.core.engine import reading
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.daemon import Daemon
 from cxbridge.core.engine.pull import Pulled
@@ -297,6 +298,23 @@ def test_what_we_wrote_ourselves_and_what_comes_late_is_not_missed(desk: Desk) -
     staged.world.clock.advance(600)
     desk.do("pull:zendesk/tickets")
     assert desk.tallies("zendesk").get("missed: tickets") == before["missed: tickets"]
+
+
+def test_what_a_round_of_reading_did_not_come_to_is_read_by_the_next_round_of_the_same_job(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Everything is late, so that each round reads one.
+    monkeypatch.setattr(reading, "LONGEST", -1.0)
+    numbers = (7001, 7002, 7003)
+    for number in numbers:
+        desk.staged.ticket(number, tags=[])
+    desk.staged.cycle()
+    for number in numbers:
+        desk.staged.agent(number, priority="low")
+    assert desk.heard() == {"read:zendesk/tickets"}
+    desk.do("read:zendesk/tickets")
+    assert [desk.updates(f"zendesk/tickets/{number}") for number in numbers] == [2, 2, 2]
+    assert desk.waiting() == 0
 
 
 def test_a_delivery_that_comes_three_times_begins_one_thing(desk: Desk) -> None:

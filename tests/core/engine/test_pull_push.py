@@ -67,6 +67,24 @@ def stream(pages: Callable[[cx.Client, Any], Iterator[cx.Page]]) -> cx.Stream:
     return cx.Stream("tickets", (cx.Ticket,), pages=pages)
 
 
+def test_between_two_pages_others_may_compute(
+    store: Store, client: cx.Client, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    class Offered:
+        def offer(self) -> None:
+            with store.read() as tx:
+                seen.append(records.count(tx)["fake", "tickets"])
+
+    monkeypatch.setattr("cxbridge.core.engine.pull.BATON", Offered())
+    one = connection(
+        streams=(stream(lambda _client, _cursor: iter([cx.Page([entity(n)], cursor=n) for n in range(3)])),)
+    )
+    pull(store, one, one.streams["tickets"], client, clock)
+    assert seen == [1, 2, 3], "each when its page was committed"
+
+
 def test_every_page_is_one_commit_with_its_cursor(store: Store, client: cx.Client, clock: ManualClock) -> None:
     def pages(_: cx.Client, cursor: Any) -> Iterator[cx.Page]:
         for number in range(int(cursor or 0), 3):

@@ -9,7 +9,7 @@ import pytest
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.engine import workshop
+from cxbridge.core.engine import plan, workshop
 from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.sweep import Sweeper
 from cxbridge.core.engine.waking import Waker
@@ -103,3 +103,24 @@ def test_what_comes_after_planning_keeps_nobody_from_what_it_made_to_do(
             monkeypatch.setattr(one, what, told)
         staged.bridge.plan()
     assert order == ["plan", "offered", "offered", "sweep", "offered", "wake"]
+
+
+def test_between_two_batches_of_planning_others_may_compute(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    class Offered:
+        def offer(self) -> None:
+            order.append("offered")
+
+    monkeypatch.setattr(plan, "BATCH", 1)
+    with company(tmp_path, HEAD + STEP, clock) as staged:
+        for number in range(3):
+            staged.vendors.put("desk/tickets", cx.Ticket(source_id=str(number), subject="x"))
+        staged.bridge.pull("desk", "tickets")
+        monkeypatch.setattr(plan, "BATON", Offered())
+        planner = staged.bridge.planner
+        planner.plan(staged.bridge.library.recipes, lambda one: order.append(f"{one.changes} planned"))
+    # A batch that was full may have left something.
+    assert order == ["1 planned", "offered", "2 planned", "offered"]

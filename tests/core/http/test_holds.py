@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxbridge.core.baton import Baton
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.errors import RateLimited, StoreError, Withheld
-from cxbridge.core.http import Budget, Endpoint, Limiter, Quota
+from cxbridge.core.http import Budget, Endpoint, Limiter, Quota, limits
 
 from .conftest import BASE, START, Open, Vendor
 from .test_limits import ENDPOINT, Metered
@@ -246,6 +247,40 @@ def test_the_first_request_of_a_process_goes_alone(connect: Open, vendor: Vendor
         thread.join()
     assert metered.overruns == 0
     assert len(refused) == 4
+
+
+def test_whoever_waits_for_the_first_request_lets_others_compute(
+    connect: Open, vendor: Vendor, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody takes it unasked: who waits with it in hand keeps the first request from its end.
+    baton = Baton(patience=-1)
+    monkeypatch.setattr(limits, "BATON", baton)
+    arrived, ended = threading.Event(), threading.Semaphore(0)
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        if not arrived.is_set():
+            arrived.set()
+            with baton.part():
+                pass
+        return httpx.Response(200)
+
+    vendor.plays(slow)
+    client = connect(limiter=Limiter(clock, holds=Kept()))
+
+    def first() -> None:
+        client.get("/things")
+        ended.release()
+
+    def second() -> None:
+        with baton.part():
+            threading.Thread(target=first, daemon=True).start()
+            assert arrived.wait(20)
+            client.get("/things")
+        ended.release()
+
+    threading.Thread(target=second, daemon=True).start()
+    assert ended.acquire(timeout=20)
+    assert ended.acquire(timeout=20)
 
 
 def test_a_first_request_that_is_kept_back_keeps_nobody_waiting(
