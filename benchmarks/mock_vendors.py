@@ -2,24 +2,25 @@
 
     python -m benchmarks.mock_vendors [--port 0]
 
-It plays as much of Zendesk and Jira as a webhook leads to: one ticket by its id with who is around it, its comments, a search by
-label, a create screen, a new issue. Exports and lists are empty. `GET /arrivals` tells, by ticket, when issues for it arrived, on
-the monotonic clock of the system; `POST /latency/0.05` has the tracker answer so many seconds late. It prints `ready PORT` and ends
-with its standard input; it checks no credential and is no simulator: how vendors behave is the matter of `cxbridge.sandbox`.
+It plays as much of Zendesk and Jira as a webhook leads to: tickets by their ids with who is around them, their comments, a search
+by labels, a create screen, a new issue. Exports and lists are empty. `GET /arrivals` tells, by ticket, when issues for it arrived,
+on the monotonic clock of the system; `POST /latency/0.05` has the tracker answer so many seconds late. It prints `ready PORT` and
+ends with its standard input; it checks no credential and is no simulator: how vendors behave is the matter of `cxbridge.sandbox`.
 """
 
 import argparse
 import asyncio
 import json
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qs, unquote_plus
 
 from benchmarks.wire import Asked, Reply, serve
 
 _TICKET = re.compile(r"/api/v2/tickets/(\d+)\.json")
 _COMMENTS = re.compile(r"/api/v2/tickets/(\d+)/comments\.json")
-_LABEL = re.compile(r'labels = "([^"]+)"')
+_LABELS = re.compile(r'labels (?:=|in) \(?("[^"]+"(?:,"[^"]+")*)')
 _SUBJECT = re.compile(r"\[#?(\d+)\]")
 PEOPLE, AGENTS, COMPANIES, STATUS = 200, 20, 50, 440_000_000_002
 _NOW = "2026-05-06T08:00:00Z"
@@ -58,20 +59,18 @@ class Desk:
 
     def ticket(self, number: int) -> bytes:
         """Show a ticket with the people, the company and the team around it."""
-        ticket = shown(number, _NOW, f"Delivery {number} is late")
-        ticket["priority"] = "urgent" if self.urgent(number) else "low"
-        company = ticket["organization_id"]
-        beside = {
-            "users": [
-                _person(ticket["requester_id"], "end-user", company),
-                _person(ticket["assignee_id"], "agent", None),
-            ],
-            "groups": [{"id": 1, "name": "Support", "created_at": _NOW, "updated_at": _NOW}],
-            "organizations": [
-                {"id": company, "name": f"Company {company}", "created_at": _NOW, "updated_at": _NOW, "tags": []}
-            ],
+        ticket = self._ticket(number)
+        return json.dumps({"ticket": ticket} | _around([ticket])).encode()
+
+    def tickets(self, numbers: Iterable[int]) -> bytes:
+        """Show several tickets with all who are around them."""
+        tickets = [self._ticket(number) for number in numbers]
+        return json.dumps({"tickets": tickets} | _around(tickets) | {"count": len(tickets)}).encode()
+
+    def _ticket(self, number: int) -> dict[str, Any]:
+        return shown(number, _NOW, f"Delivery {number} is late") | {
+            "priority": "urgent" if self.urgent(number) else "low"
         }
-        return json.dumps({"ticket": ticket} | beside).encode()
 
     def comments(self, number: int) -> bytes:
         """Show what was said in a ticket."""
@@ -114,6 +113,20 @@ def shown(number: int, updated_at: str, subject: str) -> dict[str, Any]:
         "via": {"channel": "email", "source": {"from": {}, "to": {}, "rel": None}},
         "custom_fields": [{"id": 360_000_000_200 + field, "value": "word " * 4} for field in range(16)],
         "metric_set": {"ticket_id": number, "reopens": 0, "replies": 0, "status_updated_at": _NOW},
+    }
+
+
+def _around(tickets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    companies = dict.fromkeys(one["organization_id"] for one in tickets)
+    people = {one["requester_id"]: _person(one["requester_id"], "end-user", one["organization_id"]) for one in tickets}
+    people |= {one["assignee_id"]: _person(one["assignee_id"], "agent", None) for one in tickets}
+    return {
+        "users": list(people.values()),
+        "groups": [{"id": 1, "name": "Support", "created_at": _NOW, "updated_at": _NOW}],
+        "organizations": [
+            {"id": company, "name": f"Company {company}", "created_at": _NOW, "updated_at": _NOW, "tags": []}
+            for company in companies
+        ],
     }
 
 
@@ -161,10 +174,11 @@ class Tracker:
         return json.dumps(made | {"self": f"https://tracker.example/rest/api/3/issue/{self._made}"}).encode()
 
     def search(self, query: str) -> bytes:
-        """Find the issue that carries a label; whoever asks for anything else finds nothing."""
-        label = _LABEL.search(unquote_plus(query))
-        found = self._by_label.get(label[1]) if label else None
-        return json.dumps({"issues": [found] if found else [], "isLast": True}).encode()
+        """Find the issues that carry one of some labels; whoever asks for anything else finds nothing."""
+        listed = _LABELS.search(unquote_plus(query))
+        labels = listed[1].replace('"', "").split(",") if listed else ()
+        found = [self._by_label[label] for label in labels if label in self._by_label]
+        return json.dumps({"issues": found, "isLast": True}).encode()
 
 
 class Vendors:
@@ -189,6 +203,9 @@ class Vendors:
             return 200, self._tracker.search(query)
         if path in _FIXED:
             return 200, _FIXED[path]
+        if path == "/api/v2/tickets/show_many.json":
+            [ids] = parse_qs(query)["ids"]
+            return 200, self._desk.tickets(map(int, ids.split(",")))
         if found := _TICKET.fullmatch(path):
             return 200, self._desk.ticket(int(found[1]))
         if found := _COMMENTS.fullmatch(path):

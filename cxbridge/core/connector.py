@@ -47,7 +47,7 @@ This module imports nothing that can open a socket or a database.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -182,6 +182,9 @@ class Identity:
     notices: tuple[str, ...] = ()
 
 
+ReadOne = Callable[[Client, str], Page | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """One kind of entity read from a connection, in a stated order.
@@ -190,7 +193,9 @@ class Stream:
     `"changed"` (oldest change first) or `"scan"` (all of it, every time). `gaps` are canonical fields this platform cannot fill.
     `every` is the shortest sensible time between two pulls, in seconds. `filled_by` names the stream whose pages carry this
     one's entities beside their own; such a stream may have no `pages`. `one(client, key)` reads a single entity, for when a webhook
-    names it: a page without a cursor of its own, or None when the vendor does not show it (yet).
+    names it: a page without a cursor of its own, or None when the vendor does not show it (yet). `several(client, keys)` asks the
+    vendor once for what it tells of several entities at once, 50 at the most, and gives the function that reads each of them, as
+    `one` would and from several threads.
     """
 
     name: str
@@ -200,7 +205,8 @@ class Stream:
     gaps: tuple[str, ...] = ()
     every: float = 0.0
     filled_by: str | None = None
-    one: Callable[[Client, str], Page | None] | None = None
+    one: ReadOne | None = None
+    several: Callable[[Client, Sequence[str]], ReadOne] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +244,8 @@ class Call:
     `marker` is stable over restarts, unguessable and holds no personal data: plant it where it can be found again.
     `base` is the canonical entity as it was when the write was decided, if the store has it. `since` is when the write was first
     under way at the earliest (UTC), where that is known: an unanswered one need not be looked for further back. `sent` is when it
-    was last sent, where that is known: it did not happen long after that.
+    was last sent, where that is known: it did not happen long after that. `fresh` says that `planted` told a few seconds ago that
+    nothing carries the marker: `perform` need not look for it.
     """
 
     inputs: Inputs
@@ -247,6 +254,7 @@ class Call:
     base: AnyEntity | None = None
     since: datetime | None = None
     sent: datetime | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +282,8 @@ class Action:
 
     `find(client, call)` looks for the effect of an earlier, unanswered `perform` and gives its receipt, or `None`; it is required
     for `Findable` and `Keyed`. `stream` is the one whose entities it acts on. `prose` says how text inputs are written there.
+    `planted(client, markers)` names those of several markers, 50 at the most, that something may carry already, with one request
+    in place of one for each `perform` that looks before it writes; what it leaves out is written as `Call.fresh`.
 
     Raises from `perform`: the errors of `cxbridge.core.errors`; anything that is not a clear refusal leaves the delivery unknown.
     """
@@ -285,6 +295,7 @@ class Action:
     find: Callable[[Client, Call], Receipt | None] | None = None
     inputs: type[Inputs] | None = None
     prose: Literal["plain", "html", "adf", "markdown", "slack"] = "plain"
+    planted: Callable[[Client, Sequence[str]], Collection[str]] | None = None
 
     @property
     def inputs_type(self) -> type[Inputs]:
@@ -340,6 +351,7 @@ __all__ = [
     "Connector",
     "Identity",
     "Page",
+    "ReadOne",
     "Receipt",
     "Row",
     "Rows",

@@ -22,11 +22,14 @@ from cxbridge.testing.rules.receipts import ReceiptRules
 from cxbridge.testing.rules.resuming import ResumingRules
 from cxbridge.testing.rules.settings import SettingsRules
 from cxbridge.testing.rules.streams import StreamRules
+from cxbridge.testing.rules.together import TogetherRules
 from cxbridge.testing.rules.trouble import TroubleRules
 from cxbridge.testing.rules.writes import WriteRules
 
 
-class ConnectorContract(ReceiptRules, WriteRules, TroubleRules, ResumingRules, StreamRules, CheckRules, SettingsRules):
+class ConnectorContract(
+    ReceiptRules, WriteRules, TroubleRules, ResumingRules, TogetherRules, StreamRules, CheckRules, SettingsRules
+):
     """Subclass it in a test module, under a name that begins with Test, and give the fixture `lab`."""
 
     waivers: ClassVar[Mapping[str, str]] = {}

@@ -4,7 +4,7 @@ It must not judge; that is for the rules.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -270,10 +270,10 @@ class Lab:
             base = held.get(trial.target)
         return Call(trial.inputs, f"cxb:{0x5EED_0000_0000_0000 + self._markers:016x}", trial.target, base)
 
-    def perform(self, action: Action, call: Call) -> Receipt:
-        """Do a planned write, in a client of its own, as after a restart."""
+    def perform(self, action: Action, call: Call, *, fresh: bool = False) -> Receipt:
+        """Do a planned write, in a client of its own, as after a restart; `fresh` as the engine does behind `planted`."""
         with self.client() as client:
-            return self._same(action).perform(client, call)
+            return self._same(action).perform(client, replace(call, fresh=fresh))
 
     def find(self, action: Action, call: Call, *, read_only: bool = False) -> Receipt | None:
         """Look for the effect of an earlier write."""
@@ -282,6 +282,14 @@ class Lab:
             raise TypeError(f"{action.name} has no find")
         with self.client(read_only=read_only) as client:
             return find(client, call)
+
+    def planted(self, action: Action, markers: Sequence[str]) -> Collection[str]:
+        """Ask which of several markers something carries, with a client that lets no write pass."""
+        planted = self._same(action).planted
+        if planted is None:
+            raise TypeError(f"{action.name} has no planted")
+        with self.client(read_only=True) as client:
+            return planted(client, markers)
 
     def done(self) -> int:
         """Count what has changed at the vendor so far."""

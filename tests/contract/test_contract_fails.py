@@ -14,7 +14,7 @@ from cxbridge.core import connector as cx
 from cxbridge.plugins.zendesk import Zendesk
 from cxbridge.testing import ConnectorContract, Lab, rules, simulated
 from tests.contract import pages, test_jira, test_zendesk
-from tests.contract.wrong import WRONG, Make, Right, streams, writes
+from tests.contract.wrong import WRONG, Make, Right, streams, together, writes
 from tests.contract.wrong.right import Walk
 
 # These two are told apart in tests of their own below.
@@ -64,6 +64,12 @@ def test_the_right_connector_keeps_every_rule_when_its_pages_come_in_parts(rule:
 @pytest.mark.parametrize("rule", sorted({*rules()} - {"the_plugin_brings_the_connector"} - APART))
 def test_the_right_connector_keeps_every_rule_when_its_pages_come_as_rows(rule: str, right: Right, judge):
     judge(rule, streams.in_rows(right))
+
+
+@pytest.mark.parametrize("make", [together.reading, together.writing])
+@pytest.mark.parametrize("rule", ["several_are_read_as_one_by_one", "planted_names_what_was_written"])
+def test_a_connector_that_rightly_asks_for_several_at_once_passes(rule: str, make: Make, right: Right, judge):
+    judge(rule, make(right))
 
 
 def in_parts(walk: Walk) -> Walk:

@@ -67,6 +67,7 @@ def test_the_mended_one_is_green(tmp_path):
         "receipts_lead_to_what_was_written",
         "comments_are_seen_by_nobody_else",
         "looking_up_only_reads",
+        "planted_names_what_was_written",
     }
 
 

@@ -1,9 +1,11 @@
 """Webhooks, the whole way: a vendor tells of a change, it is stored, read and acted on, whatever happens in between."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -315,6 +317,38 @@ def test_what_a_round_of_reading_did_not_come_to_is_read_by_the_next_round_of_th
     desk.do("read:zendesk/tickets")
     assert [desk.updates(f"zendesk/tickets/{number}") for number in numbers] == [2, 2, 2]
     assert desk.waiting() == 0
+
+
+def test_a_storm_asks_each_vendor_once_for_what_it_tells_of_several_at_once(desk: Desk) -> None:
+    staged, numbers = desk.staged, range(7001, 7013)
+    for number in numbers:
+        staged.ticket(number, tags=[])
+    staged.cycle()
+    # The vendors' clock stands still: both are asked as they are, and the export shows nothing of it yet.
+    for number in numbers:
+        staged.act("PATCH", f"/zendesk/tickets/{number}", {"tags_add": ["needs-engineering"]})
+    assert desk.heard() == {"read:zendesk/tickets"}
+    asked = len(staged.world.journal.requests())
+    desk.do("read:zendesk/tickets", "plan", "push:jira")
+    made = Counter((one.method, re.sub("[0-9]{3,}", "N", one.path)) for one in staged.world.journal.requests()[asked:])
+    assert len(staged.issues()) == len(numbers)
+    assert made["GET", "/api/v2/tickets/show_many.json"] == 1
+    assert made["GET", "/api/v2/tickets/N.json"] == 0
+    assert made["GET", "/api/v2/tickets/N/comments.json"] == len(numbers)
+    assert made["GET", "/rest/api/3/search/jql"] == 1, "whether they were made before"
+    assert made["POST", "/rest/api/3/issue"] == len(numbers)
+
+    # What the export and the search bring later is known.
+    before = [desk.updates(f"zendesk/tickets/{number}") for number in numbers]
+    staged.push()
+    staged.world.clock.advance(61)
+    desk.do("pull:zendesk/tickets")
+    noted = [desk.updates(f"zendesk/tickets/{number}") for number in numbers]
+    assert [after - at for after, at in zip(noted, before, strict=True)] == [1] * len(numbers), "our own note alone"
+    assert desk.waiting() > 0, "what our own writes announced"
+    desk.do(*desk.heard())
+    assert desk.waiting() == 0
+    assert len(staged.issues()) == len(numbers)
 
 
 def test_a_delivery_that_comes_three_times_begins_one_thing(desk: Desk) -> None:

@@ -77,6 +77,11 @@ class Abreast:
                 self._call_help()
             return taken
 
+    def waiting(self) -> list[Delivery]:
+        """Give those that are known to be due and that nobody has in hand, first come first."""
+        with self._changed:
+            return list(self._waiting)
+
     def not_begun(self, some: Sequence[Delivery]) -> None:
         """Let whoever is free first do those that were taken, in this order."""
         if some:

@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
 
@@ -23,6 +23,7 @@ from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.claiming import Claims
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.doubts import SOON, Doubt, Doubts
+from cxbridge.core.engine.fresh import Fresh
 from cxbridge.core.engine.pushed import OnSettled, Pushed, RecipeOf
 from cxbridge.core.engine.settle import DEFAULT_RETRY, Settler, told_of
 from cxbridge.core.engine.soundness import blaming, receipt_of
@@ -88,7 +89,8 @@ class Pusher:
             # An earlier turn called the vendor and could not record the outcome, as on a full disk: nobody waits for it any more.
             self.recover([connection.name])
         lock = threading.Lock()
-        turn = Turn(connection, client, self._paces.setdefault(connection.name, Pace()))
+        pace = self._paces.setdefault(connection.name, Pace())
+        turn = Turn(connection, client, pace, Fresh(connection, client, self.clock))
 
         def due(most: int) -> list[Delivery]:
             nonlocal first
@@ -166,12 +168,14 @@ class Pusher:
             return None
         if ready is None:
             return None
-        connection, action, sent = turn.connection, ready.action, ready.sent
+        connection, action, sent, call = turn.connection, ready.action, ready.sent, ready.call
+        if turn.fresh.is_new(action, ready.delivery, crew.waiting):
+            call = replace(call, fresh=True)
         self.probe("push.sent")
         began = self.clock.monotonic()
         try:
             with blaming(connection.connector.name, f"{action.name} of {connection.name}"):
-                receipt = receipt_of(action.perform(turn.client, ready.call))
+                receipt = receipt_of(action.perform(turn.client, call))
         except Exception as error:  # noqa: BLE001  # whatever it was, the delivery's state must say what is known
             self._failed(connection, sent, action, ready.recipe, error, result)
             self._record(turn, result)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from cxbridge.core.baton import BATON
 from cxbridge.core.clock import Clock
-from cxbridge.core.connector import Client, Stream
+from cxbridge.core.connector import Client, ReadOne, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.pull import Prepared, Pulled, broke, prepare, store_page
 from cxbridge.core.engine.soundness import blaming
@@ -28,7 +28,10 @@ from cxbridge.core.errors import (
     VendorError,
     Withheld,
 )
+from cxbridge.core.logs import structlog
 from cxbridge.core.store import Store, Tx
+
+_log = structlog.get_logger("cxbridge")
 
 T = TypeVar("T")
 
@@ -58,10 +61,10 @@ def read(
 ) -> dict[str, Outcome]:
     """Read entities and what stands beside them: records and changes in one commit, no checkpoint moves.
 
-    Up to `abreast` requests are under way at once; each thread that is made for one works inside `watched`. Ends early when it has
-    taken `LONGEST` seconds, where the vendor cannot be asked now, or `stop` is set: what was not come to is left out. What an
-    ordinary pull brings later of the same version changes nothing. Those that are stored together are counted together, by the
-    outcome of the first of them.
+    What the vendor tells of several at once is asked for first. Then up to `abreast` requests are under way at once; each thread
+    that is made for one works inside `watched`. Ends early when it has taken `LONGEST` seconds since then, where the vendor cannot
+    be asked now, or `stop` is set: what was not come to is left out. What an ordinary pull brings later of the same version changes
+    nothing. Those that are stored together are counted together, by the outcome of the first of them.
 
     Raises:
         PluginError: the stream cannot read one. StoreError: nothing of it could be stored.
@@ -70,7 +73,12 @@ def read(
         raise PluginError(
             connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
         )
-    fetch = partial(_fetch, connection, stream, client)
+    one: ReadOne | VendorError = stream.one
+    if stream.several is not None and len(keys) > 1:
+        one = _together(connection, stream, client, keys) or one
+    if isinstance(one, VendorError):
+        return {keys[0]: one}
+    fetch = partial(_fetch, connection, stream, client, one)
     until = clock.monotonic() + LONGEST
 
     def over(found: Iterable[object]) -> bool:
@@ -159,12 +167,35 @@ class _Round(Generic[T]):
             return None if self._failed or self._over(self._done.values()) or not self._rest else self._rest.popleft()
 
 
+def _together(
+    connection: Connection, stream: Stream, client: Client, keys: Sequence[str]
+) -> ReadOne | VendorError | None:
+    """Ask for several at once: how each is read then, why the vendor cannot be asked now, or None where one by one is better.
+
+    What is wrong with one of many is found, and told, where each is read by itself.
+    """
+    told: CxbridgeError
+    try:
+        with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
+            return stream.several(client, keys) if stream.several is not None else None
+    except (VendorError, PluginError) as error:
+        if isinstance(error, VendorError) and is_down([error]):
+            return error
+        told = error
+    except CxbridgeError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a connector's code raises by mistake is told as the plugin's
+        told = broke(connection, stream, error)
+    _log.warning("read.one_by_one", connection=connection.name, stream=stream.name, error=str(told))
+    return None
+
+
 def _fetch(
-    connection: Connection, stream: Stream, client: Client, key: str
+    connection: Connection, stream: Stream, client: Client, one: ReadOne, key: str
 ) -> Prepared | VendorError | PluginError | None:
     try:
         with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
-            found = stream.one(client, key) if stream.one is not None else None
+            found = one(client, key)
             return None if found is None else prepare(connection.connector.name, stream, found)
     except NotFound:
         return None

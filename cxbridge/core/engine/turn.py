@@ -11,6 +11,7 @@ import msgspec
 from cxbridge.core.connector import Action, Call, Client
 from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.fresh import Fresh
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.recipes.model import Recipe
 
@@ -65,6 +66,7 @@ class Turn:
     connection: Connection
     client: Client
     pace: Pace
+    fresh: Fresh
     # Those that are marked and not sent, by id. Each is with the crew, or in the hand of the thread that marked it.
     begun: dict[str, Ready] = field(default_factory=dict)
     # Those that were answered and are not recorded, and when the first of them was.

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import StringConstraints, field_validator, model_validator
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.jira import actions, errors, reference, streams, webhooks, wire
+from cxbridge.plugins.jira import actions, errors, reference, single, streams, webhooks, wire
 from cxbridge.plugins.jira.rules import Rules, Severity
 
 ProjectKey = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
@@ -150,6 +150,7 @@ class Jira(cx.Connector):
             buckets=errors.buckets,
             refusal=errors.refusal(self.mode),
             message_of=errors.message_of(self.fields),
+            reads=single.reads,
         )
 
     def check(self, client: cx.Client) -> cx.Identity:

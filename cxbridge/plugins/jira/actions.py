@@ -3,7 +3,7 @@
 from functools import partial
 
 from cxbridge.core import connector as cx
-from cxbridge.plugins.jira import commenting, creating, editing, linking, moving
+from cxbridge.plugins.jira import commenting, creating, editing, issues, linking, moving
 from cxbridge.plugins.jira.rules import Rules
 
 
@@ -17,6 +17,7 @@ def actions(rules: Rules, settle: float) -> list[cx.Action]:
             cx.Findable(settle=settle),
             find=partial(creating.find, rules),
             prose="adf",
+            planted=partial(issues.planted, rules),
         ),
         cx.Action("issue.set", "issues", partial(editing.perform, rules), cx.Idempotent(), prose="adf"),
         cx.Action("issue.transition", "issues", partial(moving.perform, rules), cx.Idempotent()),

@@ -75,7 +75,7 @@ def perform(rules: Rules, offers: Offers, client: cx.Client, call: cx.Call) -> c
     inputs = issues.inputs(call, cx.EnsureTicket)
     if inputs.match:
         return _named(rules, client, inputs.match)
-    if earlier := _earlier(rules, client, call.marker, changed=False):
+    if not call.fresh and (earlier := _earlier(rules, client, call.marker, changed=False)):
         return earlier
     project = _project(rules, inputs)
     offer, was_kept = offers.of(client, project)

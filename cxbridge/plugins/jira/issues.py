@@ -1,6 +1,7 @@
 """Reads single issues for the writes: by key, by id, by the marker they carry. It changes nothing."""
 
 import re
+from collections.abc import Collection, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -13,6 +14,8 @@ from cxbridge.plugins.jira.streams import ISSUE_FIELDS, SEARCH
 
 _Inputs = TypeVar("_Inputs", bound=cx.Inputs)
 
+# Of so few fields a search shows more at once, and nearly always none is found.
+_LABELLED: Final = 100
 _NAME: Final = re.compile(r"\d{1,18}|[A-Za-z][A-Za-z0-9_]{0,99}-\d{1,12}")
 
 
@@ -63,9 +66,8 @@ def marked(client: cx.Client, rules: Rules, marker: str) -> list[Issue]:
     The label is what can be searched for; the property is the proof, since a clone of an issue copies its labels
     only. The search shows a new issue late, so finding nothing proves nothing.
     """
-    within = ",".join(f'"{key}"' for key in rules.projects)
     asked = {
-        "jql": f'project in ({within}) AND labels = "{mapping.marker_label(marker)}" ORDER BY created ASC, key ASC',
+        "jql": f'{_within(rules)} AND labels = "{mapping.marker_label(marker)}" ORDER BY created ASC, key ASC',
         "fields": ",".join(dict.fromkeys((*ISSUE_FIELDS, *rules.fields.values()))),
         "properties": mapping.LINK_PROPERTY,
         "maxResults": 50,
@@ -74,6 +76,23 @@ def marked(client: cx.Client, rules: Rules, marker: str) -> list[Issue]:
     found = [_read(bytes(raw), rules) for raw in page.issues]
     mine = [issue for issue in found if _proof(client, issue) == marker]
     return sorted(mine, key=lambda issue: (len(issue.id), issue.id))
+
+
+def planted(rules: Rules, client: cx.Client, markers: Sequence[str]) -> Collection[str]:
+    """Name those of several markers that some issue is labelled with; whether it is the one that was made, `marked` finds out."""
+    labels = {marker: mapping.marker_label(marker) for marker in markers}
+    listed = ",".join(f'"{label}"' for label in labels.values())
+    asked = {"jql": f"{_within(rules)} AND labels in ({listed})", "fields": "labels", "maxResults": _LABELLED}
+    page = client.get(SEARCH, asked).decode(wire.SearchPage)
+    if not page.is_last and page.next_page_token is not None:
+        # There is more than was shown: each is looked for by itself.
+        return markers
+    found = {label for raw in page.issues for label in _read(bytes(raw), rules).wire.fields.labels or ()}
+    return [marker for marker, label in labels.items() if label in found]
+
+
+def _within(rules: Rules) -> str:
+    return f"project in ({','.join(f'{chr(34)}{key}{chr(34)}' for key in rules.projects)})"
 
 
 def _proof(client: cx.Client, issue: Issue) -> str | None:

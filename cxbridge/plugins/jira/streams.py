@@ -103,7 +103,12 @@ def streams(reading: Reading) -> list[cx.Stream]:
     gaps = mapping.TICKET_GAPS if reading.history else (*mapping.TICKET_GAPS, *mapping.HISTORY_GAPS)
     return [
         cx.Stream(
-            "issues", (cx.Ticket,), pages=partial(_issues, reading), gaps=gaps, one=partial(single.issue, reading)
+            "issues",
+            (cx.Ticket,),
+            pages=partial(_issues, reading),
+            gaps=gaps,
+            one=partial(single.issue, reading),
+            several=partial(single.issues, reading),
         ),
         cx.Stream("comments", (cx.Comment,), pages=partial(_comments, reading), gaps=mapping.COMMENT_GAPS),
         cx.Stream("users", (cx.Agent, cx.Contact), filled_by="issues", gaps=("teams", "account", "phones", "language")),

@@ -193,6 +193,12 @@ class Issue(msgspec.Struct, frozen=True, gc=False):
     editmeta: EditMeta | None = None
 
 
+class Identified(msgspec.Struct, frozen=True, gc=False):
+    """The same issue, as far as its id."""
+
+    id: Id
+
+
 class AnyFields(msgspec.Struct, frozen=True, gc=False):
     """The same issue, every field as plain JSON: how fields with an alias are read."""
 
@@ -205,6 +211,12 @@ class SearchPage(msgspec.Struct, frozen=True, rename="camel", gc=False):
     issues: list[msgspec.Raw]
     next_page_token: str | None = None
     is_last: bool | None = None
+
+
+class Fetched(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """Issues that were asked for by their ids, as far as they are there and may be seen."""
+
+    issues: list[msgspec.Raw]
 
 
 class Bean(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -68,6 +68,7 @@ class Reading:
                     "changed_by",
                 ),
                 one=single.ticket,
+                several=single.tickets,
             ),
             cx.Stream(
                 "comments", (cx.Comment,), self.comments, gaps=("version", "in_reply_to", "edited_at", "changed_by")
@@ -79,6 +80,7 @@ class Reading:
                 every=300.0,
                 gaps=("url", "changed_by"),
                 one=single.user,
+                several=single.users,
             ),
             cx.Stream(
                 "organizations",
@@ -87,6 +89,7 @@ class Reading:
                 every=300.0,
                 gaps=("parent", "segment", "region", "language", "owner_csm", "support_plan", "changed_by"),
                 one=single.organization,
+                several=single.organizations,
             ),
             cx.Stream("groups", (cx.Container,), self.groups, order="scan", every=3600.0, gaps=("changed_by",)),
             cx.Stream(

@@ -14,15 +14,16 @@ from cxbridge.core.clock import ManualClock
 from cxbridge.core.engine import abreast
 from cxbridge.core.engine.abreast import Abreast
 from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.fresh import Fresh
 from cxbridge.core.engine.push import Pusher
 from cxbridge.core.engine.pushed import Pushed
 from cxbridge.core.engine.turn import Pace, Ready, Turn
 from cxbridge.core.errors import StoreError
 from cxbridge.core.http import open_client
 from cxbridge.core.http.tokens import MemoryTokens
-from cxbridge.core.ledger import Delivery, Ref
+from cxbridge.core.ledger import Delivery
 from cxbridge.core.store import Store, audit, outbox, receipts
-from tests.core.engine.test_pull_push import Fake, Vendor, pushing
+from tests.core.engine.test_pull_push import Fake, Vendor, due_as_well, pushing
 
 
 class Crash(BaseException):
@@ -49,15 +50,7 @@ def begin(store: Store, clock: ManualClock) -> Begin:
         if slowly:
             slow(vendor, clock, slowly)
         pusher, one = pushing(store, clock, vendor, effect or cx.Findable(settle=30))
-        with store.write() as tx:
-            first = outbox.get(tx, "dlv_1")
-            assert first is not None
-            more = []
-            for number in range(2, deliveries + 1):
-                ref = Ref("fake", "tickets", str(number))
-                name, marker = f"dlv_{number}", f"cxb:{number:016}"
-                more.append(msgspec.structs.replace(first, id=name, target=ref, order_key=str(ref), marker=marker))
-            outbox.add(tx, more)
+        due_as_well(store, deliveries)
         return pusher, one, vendor
 
     return make
@@ -434,7 +427,7 @@ def test_an_outcome_that_nobody_could_look_up_is_recorded_at_once_whatever_is_ma
     with store.read() as tx:
         first = outbox.get(tx, "dlv_1")
     assert first is not None
-    turn = Turn(one, client, Pace())
+    turn = Turn(one, client, Pace(), Fresh(one, client, pusher.clock))
     # As when another thread has just marked one.
     turn.begun["dlv_3"] = cast("Ready", None)
     crew = Abreast("fake", 2, lambda _: [], lambda _: None, lambda: False)

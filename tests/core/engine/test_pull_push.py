@@ -234,6 +234,19 @@ def pushing(store: Store, clock: ManualClock, vendor: Vendor, effect: cx.Effect)
     return Pusher(store, Stepper({"fake": one}, b"key"), clock, lambda _: None), one
 
 
+def due_as_well(store: Store, deliveries: int) -> None:
+    """Make so many deliveries due in all, each to another ticket."""
+    with store.write() as tx:
+        first = outbox.get(tx, "dlv_1")
+        assert first is not None
+        more = []
+        for number in range(2, deliveries + 1):
+            ref = Ref("fake", "tickets", str(number))
+            name, marker = f"dlv_{number}", f"cxb:{number:016}"
+            more.append(msgspec.structs.replace(first, id=name, target=ref, order_key=str(ref), marker=marker))
+        outbox.add(tx, more)
+
+
 def play(pusher: Pusher, one: Connection, client: cx.Client, clock: ManualClock, rounds: int = 12) -> Delivery:
     for _ in range(rounds):
         pusher.push(one, client)

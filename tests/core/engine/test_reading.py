@@ -1,11 +1,12 @@
 """Reading single entities that webhooks named: several at once, in one commit, and what is made of those that fail."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+import structlog
 
 from cxbridge.core import connector as cx
 from cxbridge.core.baton import Baton
@@ -261,3 +262,87 @@ def test_a_round_that_takes_long_is_stored_before_the_next_one_is_read(
     assert list(read(store, held, held.streams["tickets"], client, clock, keys)) == ["0", "1"]
     with store.read() as tx:
         assert len(records.scan(tx)) == 2
+
+
+# -- what several are asked for together -------------------------------------------------------------------------------
+
+
+class Desk:
+    """Tickets that can be asked for together; notes what was asked for, and each that was read by itself."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.together: list[list[str]] = []
+        self.alone: list[str] = []
+
+    def one(self, _: cx.Client, key: str) -> cx.Page:
+        self.alone.append(key)
+        return self._page(key)
+
+    def several(self, _: cx.Client, keys: Sequence[str]) -> cx.ReadOne:
+        self.together.append(list(keys))
+        if self.error is not None:
+            raise self.error
+        return lambda _, key: None if key == "gone" else self._page(key)
+
+    def read(self, store: Store, client: cx.Client, clock: ManualClock, *keys: str) -> dict[str, reading.Outcome]:
+        held = connection(cx.Stream("tickets", (cx.Ticket,), nothing, one=self.one, several=self.several))
+        return read(store, held, held.streams["tickets"], client, clock, keys, abreast=2)
+
+    @staticmethod
+    def _page(key: str) -> cx.Page:
+        return cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+
+def test_several_are_asked_for_together_and_one_by_itself(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    desk = Desk()
+    found = desk.read(store, client, clock, "1", "gone", "3")
+    assert (desk.together, desk.alone) == ([["1", "gone", "3"]], [])
+    assert {key: isinstance(one, Pulled) for key, one in found.items()} == {"1": True, "gone": False, "3": True}
+    assert found["gone"] is None
+    desk.read(store, client, clock, "4")
+    assert (len(desk.together), desk.alone) == (1, ["4"])
+
+
+@pytest.mark.parametrize("error", [cx.RateLimited("enough"), cx.Unauthorized("who?")])
+def test_a_vendor_that_cannot_be_asked_now_is_not_asked_for_each(
+    store: Store, client: cx.Client, clock: ManualClock, error: cx.VendorError
+) -> None:
+    desk = Desk(error)
+    assert desk.read(store, client, clock, "1", "2", "3") == {"1": error}
+    assert desk.alone == []
+
+
+@pytest.mark.parametrize("error", [cx.Rejected("no"), cx.Retryable("502"), cx.WireFormat("?"), KeyError("a secret")])
+def test_what_cannot_be_asked_for_together_is_read_one_by_one(
+    store: Store, client: cx.Client, clock: ManualClock, error: Exception
+) -> None:
+    desk = Desk(error)
+    with structlog.testing.capture_logs() as logged:
+        found = desk.read(store, client, clock, "1", "2")
+    assert all(isinstance(one, Pulled) for one in found.values())
+    assert sorted(desk.alone) == ["1", "2"]
+    [told] = [line for line in logged if line["event"] == "read.one_by_one"]
+    assert (told["connection"], told["stream"]) == ("desk", "tickets")
+    assert "secret" not in str(told)
+
+
+def test_what_is_wrong_with_us_ends_asking_for_several(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    with pytest.raises(StoreError):
+        Desk(StoreError("full")).read(store, client, clock, "1", "2")
+
+
+def test_a_vendor_that_takes_long_to_tell_of_several_is_not_asked_again_for_each(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    """The time in which a round must end begins behind what is asked for all of it."""
+    desk = Desk()
+    told = desk.several
+
+    def slowly(client: cx.Client, keys: Sequence[str]) -> cx.ReadOne:
+        clock.advance(10 * reading.LONGEST)
+        return told(client, keys)
+
+    desk.several = slowly  # type: ignore[method-assign, assignment]  # on purpose
+    assert len(desk.read(store, client, clock, "1", "2", "3")) == 3
+    assert len(desk.together) == 1

@@ -8,6 +8,7 @@ import pytest
 import cxbridge.core.connector as cx
 from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.fresh import Fresh
 from cxbridge.core.engine.turn import MOMENT, Pace, Ready, Turn
 from cxbridge.core.ledger import Ref, Run
 from tests.core.engine.test_abreast import delivery
@@ -23,7 +24,7 @@ def answer(name: str) -> Answer:
 
 
 def turn(*marked: str) -> Turn:
-    made = Turn(cast("Connection", None), cast("cx.Client", None), Pace())
+    made = Turn(cast("Connection", None), cast("cx.Client", None), Pace(), cast("Fresh", None))
     made.begun = {name: cast("Ready", None) for name in marked}
     return made
 

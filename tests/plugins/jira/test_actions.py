@@ -341,6 +341,40 @@ def test_an_earlier_issue_is_adopted_and_the_oldest_of_copies_wins(desk) -> None
     assert (found.key, found.changed) == ("10050", True)
 
 
+def test_for_an_issue_that_is_known_to_be_new_no_other_is_looked_for(desk) -> None:
+    looked = no_such_marker(desk)
+    create_screen(desk)
+    [action] = [one for one in desk.jira.actions() if one.name == "issue.ensure"]
+    inputs = cx.EnsureTicket(subject="x", project="ENG")
+    assert action.perform(desk.client, cx.Call(inputs, MARKER, fresh=True)).key == "10090"
+    assert sent(desk)["fields"]["labels"] == [LABEL]
+    assert not looked.called
+
+
+@pytest.mark.parametrize(
+    ("answered", "planted"),
+    [
+        ({"issues": [], "isLast": True}, []),
+        ({"issues": [{"id": "7", "fields": {"labels": ["vip", LABEL]}}], "isLast": True}, [MARKER]),
+        ({"issues": [{"id": "7", "key": "ENG-7", "fields": {"labels": None}}], "nextPageToken": None}, []),
+        ({"issues": [], "nextPageToken": "more", "isLast": False}, [MARKER, "cxb:ffffffffffffffff"]),
+    ],
+)
+def test_which_of_several_markers_some_issue_carries_is_asked_once(
+    desk, answered: dict[str, Any], planted: list[str]
+) -> None:
+    looked = desk.router.get(SEARCH).mock(return_value=answer(answered))
+    [action] = [one for one in desk.jira.actions() if one.name == "issue.ensure"]
+    assert action.planted is not None
+    assert list(action.planted(desk.client, [MARKER, "cxb:ffffffffffffffff"])) == planted
+    [call] = looked.calls
+    assert dict(call.request.url.params) == {
+        "jql": f'project in ("ENG","OPS") AND labels in ("{LABEL}","cxb-ffffffffffffffff")',
+        "fields": "labels",
+        "maxResults": "100",
+    }
+
+
 def test_finding_nothing_finds_nothing(desk) -> None:
     no_such_marker(desk)
     assert desk.find("issue.ensure", cx.EnsureTicket(subject="x", project="ENG")) is None

@@ -317,3 +317,82 @@ def test_an_issue_comes_with_its_history_where_that_is_read(connect: Callable[..
     assert isinstance(ticket, cx.Ticket)
     assert ticket.reopen_count == 0
     assert asked.calls[0].request.url.params["expand"] == "changelog"
+
+
+# -- reading several ---------------------------------------------------------------------------------------------------
+
+
+def several(desk: Desk, *keys: str) -> dict[str, cx.Page | None]:
+    (stream,) = [found for found in desk.jira.streams() if found.name == "issues"]
+    assert stream.several is not None
+    read = stream.several(desk.client, keys)
+    return {key: read(desk.client, key) for key in keys}
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_issues_that_are_asked_for_together_are_shown_as_each_by_itself(
+    connect: Callable[..., Desk], history: bool
+) -> None:
+    desk = connect(history=history)
+    shown = [issue(10041), issue(10042, summary="Another")]
+    for one_of_them in shown if history else ():
+        one_of_them["changelog"] = {"startAt": 0, "maxResults": 0, "total": 0, "histories": []}
+    fetched = desk.router.post(f"{API}/issue/bulkfetch").mock(return_value=answer({"issues": shown, "issueErrors": []}))
+    for found in shown:
+        desk.router.get(f"{API}/issue/{found['id']}").mock(return_value=answer(found))
+        said = {"comments": [comment()], "total": 1, "startAt": 0, "maxResults": 100}
+        desk.router.get(f"{API}/issue/{found['id']}/comment").mock(return_value=answer(said))
+    together = several(desk, "10041", "10042")
+    assert [call.request.url.path.rpartition("/issue")[2] for call in desk.router.calls] == [
+        "/bulkfetch",
+        "/10041/comment",
+        "/10042/comment",
+    ]
+    asked = json.loads(fetched.calls[0].request.content)
+    assert (asked["issueIdsOrKeys"], asked["expand"]) == (["10041", "10042"], ["changelog"] if history else [])
+    assert "summary" in asked["fields"]
+    for key, page in together.items():
+        alone = one(desk, key)
+        assert alone is not None
+        assert page is not None
+        assert (page.entities, page.beside, page.refused) == (alone.entities, alone.beside, alone.refused)
+
+
+def test_an_issue_that_is_left_out_is_asked_for_by_itself(desk: Desk) -> None:
+    broken: Any = {"id": {}, "key": "ENG-1"}
+    desk.router.post(f"{API}/issue/bulkfetch").mock(
+        return_value=answer({"issues": [issue(10041), broken], "issueErrors": []})
+    )
+    desk.router.get(url__regex=".*/comment").mock(return_value=answer({"comments": [], "total": 0}))
+    alone = desk.router.get(f"{API}/issue/10042").mock(return_value=answer(issue(10042)))
+    gone = desk.router.get(f"{API}/issue/10043").mock(return_value=answer({"errorMessages": ["gone"]}, 404))
+    found = several(desk, "10041", "10042", "10043", "1/../2")
+    assert {key: page and len(page.entities) for key, page in found.items()} == {
+        "10041": 1,
+        "10042": 1,
+        "10043": None,
+        "1/../2": None,
+    }
+    assert (alone.call_count, gone.call_count) == (1, 1)
+
+
+def test_issues_outside_of_what_is_read_are_not_taken_in_together_either(connect: Callable[..., Desk]) -> None:
+    desk = connect(start="2026-05-06")
+    foreign = issue(10041, project={"id": "1", "key": "ELSEWHERE", "name": "Elsewhere"})
+    old = issue(10042, updated="2026-05-05T10:16:30.000+0200")
+    unreadable = {"id": "10043", "fields": 7}
+    desk.router.post(f"{API}/issue/bulkfetch").mock(return_value=answer({"issues": [foreign, old, unreadable]}))
+    found = [page for page in several(desk, "10041", "10042", "10043").values() if page is not None]
+    assert [(page.entities, page.beside, len(page.refused)) for page in found] == [
+        ([], {}, 0),
+        ([], {}, 0),
+        ([], {}, 1),
+    ]
+
+
+def test_asking_for_several_only_reads_and_keys_that_are_no_ids_are_asked_for_nowhere(desk: Desk) -> None:
+    reads = desk.jira.endpoint().reads
+    assert reads is not None
+    assert [reads(*one) for one in (("POST", f"{API}/issue/bulkfetch"), ("POST", f"{API}/issue"))] == [True, False]
+    assert several(desk, "", "OPS-77") == {"": None, "OPS-77": None}
+    assert not desk.router.calls

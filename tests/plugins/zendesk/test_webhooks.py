@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -245,3 +246,139 @@ def test_people_and_companies_are_read_one_by_one_too(
     assert [type(found) for found in (*person.entities, *company.entities)] == [cx.Contact, cx.Account]
     assert one("users", "9") is None
     assert one("organizations", "9") is None
+
+
+# -- reading several ---------------------------------------------------------------------------------------------------
+
+SEVERAL = "/api/v2/tickets/show_many.json"
+
+
+@pytest.fixture
+def several(account: Zendesk, client: cx.Client) -> Callable[..., dict[str, cx.Page | None]]:
+    """Read several records of a stream together."""
+    streams = {stream.name: stream for stream in account.streams()}
+
+    def read(stream: str, *keys: str) -> dict[str, cx.Page | None]:
+        together = streams[stream].several
+        assert together is not None
+        one = together(client, keys)
+        return {key: one(client, key) for key in keys}
+
+    return read
+
+
+def counts(ticket: int) -> dict[str, Any]:
+    return {"metric_set": {"ticket_id": ticket, "reopens": 2, "replies": 3}}
+
+
+def test_tickets_that_are_asked_for_together_are_shown_as_each_by_itself(
+    several: Callable[..., dict[str, cx.Page | None]],
+    one: Callable[[str, str], cx.Page | None],
+    desk: respx.MockRouter,
+    make_ticket: Make,
+    make_comment: Make,
+) -> None:
+    people = [{"id": number, "name": f"Person {number}", "role": "end-user"} for number in (71, 72, 73, 74)]
+    companies = [{"id": 81, "name": "Globex"}, {"id": 82, "name": "Initech"}]
+    groups = [{"id": 91, "name": "Support"}]
+    around: dict[str, Any] = {
+        "submitter_id": 71,
+        "assignee_id": None,
+        "follower_ids": [],
+        "email_cc_ids": [],
+        "group_id": 91,
+    }
+    first = make_ticket(1, **around, requester_id=71, collaborator_ids=[72], organization_id=81) | counts(1)
+    second = make_ticket(2, **around, requester_id=73, collaborator_ids=[74, 71], organization_id=82) | counts(2)
+    shown = desk.get(SEVERAL).respond(
+        json={"tickets": [second, first], "users": people, "organizations": companies, "groups": groups, "count": 2}
+    )
+    for number, ticket, users in ((1, first, people[:2]), (2, second, [people[2], people[0], people[3]])):
+        beside = {"users": users, "organizations": [companies[number - 1]], "groups": groups}
+        desk.get(f"/api/v2/tickets/{number}.json").respond(json={"ticket": ticket, **beside})
+        said = {"comments": [make_comment(number)], "meta": {"has_more": False}}
+        desk.get(f"/api/v2/tickets/{number}/comments.json").respond(json=said)
+    found = several("tickets", "1", "2")
+    assert [made.request.url.path for made in desk.calls if made.request.method == "GET"] == [
+        SEVERAL,
+        "/api/v2/tickets/1/comments.json",
+        "/api/v2/tickets/2/comments.json",
+    ]
+    assert dict(shown.calls[0].request.url.params) == {
+        "ids": "1,2",
+        "include": "users,groups,organizations,metric_sets",
+    }
+    for key in ("1", "2"):
+        alone, together = one("tickets", key), found[key]
+        assert alone is not None
+        assert together is not None
+        assert together.entities == alone.entities
+        assert together.beside == alone.beside
+        assert together.refused == alone.refused == []
+        assert [json.loads(raw) for raw in together.raw] == [json.loads(raw) for raw in alone.raw]
+    assert found["1"] is not None
+    assert [person.source_id for person in found["1"].beside["users"]] == ["71", "72"], "nobody from around the other"
+
+
+def test_a_ticket_that_is_left_out_or_told_without_its_counts_is_asked_for_by_itself(
+    several: Callable[..., dict[str, cx.Page | None]], desk: respx.MockRouter, make_ticket: Make
+) -> None:
+    desk.get(SEVERAL).respond(json={"tickets": [make_ticket(1) | counts(1), make_ticket(2, subject='"metric_set":')]})
+    alone = desk.get("/api/v2/tickets/2.json").respond(json={"ticket": make_ticket(2) | counts(2)})
+    gone = desk.get("/api/v2/tickets/3.json").respond(404, json={"error": "RecordNotFound"})
+    desk.get(url__regex=r".*/comments\.json").respond(json={"comments": [], "meta": {}})
+    found = several("tickets", "1", "2", "3")
+    assert found["2"] is not None
+    [ticket] = found["2"].entities
+    assert isinstance(ticket, cx.Ticket)
+    assert (ticket.reopen_count, alone.call_count, gone.call_count, found["3"]) == (2, 1, 1, None)
+
+
+def test_what_cannot_be_read_around_several_is_told_where_it_belongs(
+    several: Callable[..., dict[str, cx.Page | None]], desk: respx.MockRouter, make_ticket: Make
+) -> None:
+    around: dict[str, Any] = {
+        "submitter_id": None,
+        "assignee_id": None,
+        "collaborator_ids": [],
+        "follower_ids": [],
+        "email_cc_ids": [],
+    }
+    tickets = [make_ticket(number, **around, requester_id=70 + number) | counts(number) for number in (1, 2)]
+    people = [{"id": 71, "name": 5}, {"id": 72, "name": "Mia", "role": "end-user"}, {"name": "without an id"}]
+    desk.get(SEVERAL).respond(json={"tickets": [*tickets, {"id": 3, "status": 7} | counts(3)], "users": people})
+    desk.get(url__regex=r".*/comments\.json").respond(json={"comments": [], "meta": {}})
+    found = several("tickets", "1", "2", "3")
+    refused = {key: list(page.refused) for key, page in found.items() if page is not None}
+    assert [len(told) for told in refused.values()] == [1, 0, 1]
+    assert refused["1"][0].startswith("user 71: ")
+    assert refused["3"][0].startswith("ticket 3: ")
+
+
+@pytest.mark.parametrize(("stream", "records", "record"), [("users", "users", "user"), ("organizations",) * 3])
+def test_people_and_companies_are_asked_for_together_too(
+    several: Callable[..., dict[str, cx.Page | None]],
+    desk: respx.MockRouter,
+    stream: str,
+    records: str,
+    record: str,
+) -> None:
+    rows = [{"id": number, "name": f"No. {number}", "role": "end-user"} for number in (7, 8)]
+    asked = desk.get(f"/api/v2/{records}/show_many.json").respond(json={records: rows})
+    desk.get(f"/api/v2/{records}/9.json").respond(404, json={"error": "RecordNotFound"})
+    found = several(stream, "7", "8", "9", "../1")
+    assert {key: page and [one.source_id for one in page.entities] for key, page in found.items()} == {
+        "7": ["7"],
+        "8": ["8"],
+        "9": None,
+        "../1": None,
+    }
+    assert dict(asked.calls[0].request.url.params) == {"ids": "7,8,9"}
+
+
+@pytest.mark.parametrize("stream", ["tickets", "users", "organizations"])
+def test_keys_that_are_no_ids_are_asked_for_nowhere_together_either(
+    several: Callable[..., dict[str, cx.Page | None]], desk: respx.MockRouter, stream: str
+) -> None:
+    assert several(stream, "../users/me", "1,2") == {"../users/me": None, "1,2": None}
+    assert [made for made in desk.calls if made.request.method == "GET"] == []

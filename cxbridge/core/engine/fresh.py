@@ -1,0 +1,94 @@
+"""Asks a vendor once what several writes that come next would each ask before they write: whether they were made already.
+
+Only a first attempt goes by that: what was tried before, and may have been done, is looked for by itself each time.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from cxbridge.core.baton import BATON
+from cxbridge.core.clock import Clock
+from cxbridge.core.connector import Action
+from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.settle import told_of
+from cxbridge.core.engine.soundness import blaming
+from cxbridge.core.http import Client
+from cxbridge.core.ledger import Delivery
+from cxbridge.core.logs import structlog
+
+# So many markers are asked for with one request, as `cxbridge.core.connector.Action` says.
+MOST = 50
+# For so many seconds what was told is gone by.
+GOOD_FOR = 5.0
+
+_log = structlog.get_logger("cxbridge")
+
+
+@dataclass(slots=True)
+class Fresh:
+    """What is known of the markers of one turn; share it among the threads that work at it."""
+
+    connection: Connection
+    client: Client
+    clock: Clock
+    # Until when nothing is known to carry a marker, by the monotonic clock; None for one that something may carry.
+    _told: dict[str, float | None] = field(default_factory=dict)
+    # Those that somebody wants to know, by action.
+    _wanted: dict[str, str] = field(default_factory=dict)
+    _off: bool = False
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_new(self, action: Action, delivery: Delivery, next_ones: Callable[[], Iterable[Delivery]]) -> bool:
+        """Whether nothing carries the marker of one that is sent now, as was told within `GOOD_FOR` seconds; told once.
+
+        Where that is not known, it is asked together with `next_ones`. False where it cannot be known.
+        """
+        if action.planted is None or self._off or not _is_first(delivery):
+            return False
+        self._wanted[delivery.marker] = action.name
+        with self._alone():
+            try:
+                if not self._is_known(delivery.marker):
+                    self._ask(action, delivery.marker, next_ones)
+                until = self._told.pop(delivery.marker, None)
+            finally:
+                self._wanted.pop(delivery.marker, None)
+        return until is not None and self.clock.monotonic() < until
+
+    def _is_known(self, marker: str) -> bool:
+        until = self._told.get(marker, 0.0)
+        return until is None or self.clock.monotonic() < until
+
+    def _ask(self, action: Action, marker: str, next_ones: Callable[[], Iterable[Delivery]]) -> None:
+        wanted = [one for one, name in tuple(self._wanted.items()) if name == action.name]
+        wanted += [one.marker for one in next_ones() if one.action == action.name and _is_first(one)]
+        asked = [marker, *(one for one in dict.fromkeys(wanted) if one != marker and not self._is_known(one))][:MOST]
+        if len(asked) == 1 or action.planted is None:
+            # It looks for itself, which comes to the same.
+            return
+        until = self.clock.monotonic() + GOOD_FOR
+        try:
+            with blaming(self.connection.connector.name, f"{action.name} of {self.connection.name}"):
+                planted = set(action.planted(self.client, asked))
+        except Exception as error:  # noqa: BLE001  # whatever it was, each looks for itself, and meets it where it is dealt with
+            self._off = True
+            _log.warning("push.one_by_one", connection=self.connection.name, action=action.name, error=told_of(error))
+            return
+        self._told |= {one: None if one in planted else until for one in asked}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        # Whoever comes while another one asks is mostly told by its answer.
+        if not self._asking.acquire(blocking=False):
+            with BATON.away():
+                self._asking.acquire()
+        try:
+            yield
+        finally:
+            self._asking.release()
+
+
+def _is_first(delivery: Delivery) -> bool:
+    return delivery.attempts == 0 and delivery.state != "unknown"

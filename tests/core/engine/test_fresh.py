@@ -1,0 +1,209 @@
+"""Whether writes that come next were made already is asked for all of them at once; who was told so need not look."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+
+import msgspec
+import pytest
+import structlog
+
+from cxbridge.core import connector as cx
+from cxbridge.core.clock import ManualClock
+from cxbridge.core.engine import fresh
+from cxbridge.core.engine.connections import Connection
+from cxbridge.core.engine.fresh import GOOD_FOR, MOST, Fresh
+from cxbridge.core.engine.push import Pusher
+from cxbridge.core.http import open_client
+from cxbridge.core.http.tokens import MemoryTokens
+from cxbridge.core.ledger import Delivery
+from cxbridge.core.store import Store
+from tests.core.engine.test_abreast import delivery
+from tests.core.engine.test_pull_push import Fake, Vendor, connection, due_as_well, pushing
+
+
+class Knowing(Vendor):
+    """A vendor that is asked for several markers at once, and notes which writes were told to be fresh."""
+
+    def __init__(self, *script: str, planted: Collection[str] = ()) -> None:
+        super().__init__(*script)
+        self.known = set(planted)
+        self.asked: list[Sequence[str]] = []
+        self.fresh: list[bool] = []
+        self.error: Exception | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def perform(self, client: cx.Client, call: cx.Call) -> cx.Receipt:
+        self.fresh.append(call.fresh)
+        return super().perform(client, call)
+
+    def planted(self, _: cx.Client, markers: Sequence[str]) -> Collection[str]:
+        self.asked.append(list(markers))
+        self.meanwhile()
+        if self.error is not None:
+            raise self.error
+        return self.known.intersection(markers)
+
+
+@pytest.fixture
+def client(clock: ManualClock) -> Iterator[cx.Client]:
+    with open_client(Fake().endpoint(), connection="fake", clock=clock, tokens=MemoryTokens()) as opened:
+        yield opened
+
+
+def due(store: Store, clock: ManualClock, vendor: Knowing, deliveries: int) -> tuple[Pusher, Connection]:
+    """So many deliveries are due, each to another ticket."""
+    pusher, one = pushing(store, clock, vendor, cx.Findable(settle=30))
+    [action] = one.actions.values()
+    due_as_well(store, deliveries)
+    return pusher, replace(one, actions={action.name: replace(action, planted=vendor.planted)})
+
+
+def test_several_that_are_due_are_asked_for_once_and_none_of_them_looks(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    vendor = Knowing()
+    pusher, one = due(store, clock, vendor, 5)
+    assert pusher.push(one, client).confirmed == 5
+    assert [len(markers) for markers in vendor.asked] == [5]
+    assert sorted(vendor.asked[0]) == sorted(vendor.done)
+    assert vendor.fresh == [True] * 5
+
+
+def test_what_something_may_carry_looks_for_itself(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    vendor = Knowing(planted=["cxb:0000000000000002"])
+    pusher, one = due(store, clock, vendor, 3)
+    assert pusher.push(one, client).confirmed == 3
+    assert len(vendor.asked) == 1
+    assert dict(zip(vendor.done, vendor.fresh, strict=True)) == {
+        "cxb:0123456789abcdef": True,
+        "cxb:0000000000000002": False,
+        "cxb:0000000000000003": True,
+    }
+
+
+def test_one_that_is_due_alone_looks_for_itself(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    vendor = Knowing()
+    pusher, one = due(store, clock, vendor, 1)
+    assert pusher.push(one, client).confirmed == 1
+    assert (vendor.asked, vendor.fresh) == ([], [False])
+
+
+def test_what_was_tried_before_looks_for_itself(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    vendor = Knowing("never", "never", "never")
+    pusher, one = due(store, clock, vendor, 3)
+    assert pusher.push(one, client).unknown == 3
+    for _ in range(6):
+        clock.advance(60)
+        pusher.push(one, client)
+    assert len(vendor.done) == 3
+    assert vendor.fresh == [True, True, True, False, False, False]
+    assert len(vendor.asked) == 1
+
+
+@pytest.mark.parametrize("error", [cx.Retryable("down", sent=False), cx.Rejected("no such search"), KeyError("secret")])
+def test_where_it_cannot_be_asked_each_looks_for_itself_and_it_is_asked_no_more(
+    store: Store, client: cx.Client, clock: ManualClock, error: Exception
+) -> None:
+    vendor = Knowing()
+    vendor.error = error
+    pusher, one = due(store, clock, vendor, 3)
+    with structlog.testing.capture_logs() as logged:
+        assert pusher.push(one, client).confirmed == 3
+    assert (len(vendor.asked), vendor.fresh) == (1, [False] * 3)
+    [told] = [line for line in logged if line["event"] == "push.one_by_one"]
+    assert (told["connection"], told["action"]) == ("fake", "comment.add_once")
+    assert "secret" not in str(told)
+
+
+# -- by itself ---------------------------------------------------------------------------------------------------------
+
+
+def deliveries(count: int, action: str = "comment.add_once") -> list[Delivery]:
+    return [
+        msgspec.structs.replace(delivery(f"{action}{number}"), action=action, marker=f"{action}{number}")
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+def known(client: cx.Client, clock: ManualClock) -> Callable[[Knowing], tuple[Fresh, cx.Action]]:
+    def make(vendor: Knowing) -> tuple[Fresh, cx.Action]:
+        effect = cx.Findable(settle=30)
+        action = cx.Action("comment.add_once", "tickets", vendor.perform, effect, vendor.find, planted=vendor.planted)
+        return Fresh(connection(actions=(action,)), client, clock), action
+
+    return make
+
+
+def test_what_was_told_is_gone_by_once_and_not_for_long(
+    known: Callable[[Knowing], tuple[Fresh, cx.Action]], clock: ManualClock
+) -> None:
+    vendor = Knowing()
+    told, action = known(vendor)
+    some = deliveries(4)
+    assert told.is_new(action, some[0], lambda: some[1:])
+    assert told.is_new(action, some[1], list)
+    assert not told.is_new(action, some[1], list), "it may have been made since"
+    clock.advance(GOOD_FOR)
+    assert told.is_new(action, some[2], lambda: some[3:])
+    assert vendor.asked == [[one.marker for one in some], [some[2].marker, some[3].marker]]
+
+
+def test_no_more_are_asked_for_at_once_than_a_connector_must_take(
+    known: Callable[[Knowing], tuple[Fresh, cx.Action]],
+) -> None:
+    vendor = Knowing()
+    told, action = known(vendor)
+    some = deliveries(MOST + 10)
+    assert told.is_new(action, some[-1], lambda: some)
+    assert [len(markers) for markers in vendor.asked] == [MOST]
+    assert vendor.asked[0][0] == some[-1].marker
+
+
+def test_other_actions_and_second_tries_are_not_asked_for(
+    known: Callable[[Knowing], tuple[Fresh, cx.Action]],
+) -> None:
+    vendor = Knowing()
+    told, action = known(vendor)
+    first, second, third = deliveries(3)
+    others = [*deliveries(1, "ticket.ensure"), msgspec.structs.replace(third, attempts=1)]
+    assert told.is_new(action, first, lambda: [second, *others])
+    assert vendor.asked == [[first.marker, second.marker]]
+    assert not told.is_new(action, msgspec.structs.replace(second, attempts=1), lambda: others)
+    assert not told.is_new(replace(action, planted=None), second, lambda: others)
+
+
+def test_whoever_comes_while_another_asks_is_told_by_its_answer(
+    known: Callable[[Knowing], tuple[Fresh, cx.Action]],
+) -> None:
+    """As where several threads begin at once with what is due."""
+    vendor = Knowing()
+    told, action = known(vendor)
+    first, second, third = deliveries(3)
+    asking, here = threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        asking.set()
+        assert here.wait(30)
+
+    vendor.meanwhile = meanwhile
+    found: dict[str, bool] = {}
+
+    def ask(one: Delivery, others: list[Delivery]) -> None:
+        found[one.id] = told.is_new(action, one, lambda: others)
+
+    threads = [threading.Thread(target=ask, args=(first, [second]))]
+    threads[0].start()
+    assert asking.wait(30)
+    threads += [threading.Thread(target=ask, args=(one, [])) for one in (second, third)]
+    for thread in threads[1:]:
+        thread.start()
+    while len(told._wanted) < 3:
+        asking.wait(0.001)
+    here.set()
+    for thread in threads:
+        thread.join(30)
+    assert found == {first.id: True, second.id: True, third.id: False}
+    assert vendor.asked == [[first.marker, second.marker]], "the third is alone, and looks for itself"
+    assert fresh.MOST == 50, "as the docstring of Action says"
