@@ -79,8 +79,9 @@ def verify(
 ) -> None:
     """Put a backup back into a scratch file and look whether everything in it holds together; the store is not touched.
 
-    Looked at are the file itself, the rows that point at others, the outbox, the change log, the audit chain, and whether the key
-    opens what is sealed. Exits with 65 and every reason when it is of no use.
+    Looked at are the file itself, the rows that point at others, the outbox, the change log, the audit chain, whether the key
+    opens what is sealed, and whether as many records are there as were counted. Exits with 65 and every reason when it is of no
+    use, or when it can be put back but the counts do not agree.
     """
     from cxbridge.core.clock import SystemClock
     from cxbridge.core.store import backup

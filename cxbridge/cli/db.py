@@ -120,7 +120,7 @@ def compact(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, j
     """Pack what an earlier program stored, and shrink the file; what is stored from now on is packed as it comes.
 
     Nobody may be at work on the store, and a file needs room for a copy of itself meanwhile. Afterwards programs from before
-    revision 0004 cannot work on it any more. Ended on the way, the same command goes on where it was.
+    revision 0004 cannot work on it any more. Ended on the way, the same command goes on where it was. Records are counted anew.
     """
     from cxbridge.core.clock import SystemClock
     from cxbridge.core.store import Store, compacting

@@ -45,6 +45,7 @@ class TestUpgrade:
             ("0003", "0002", "expands", {}),
             ("0004", "0003", "expands", {}),
             ("0005", "0004", "expands", {}),
+            ("0006", "0005", "expands", {"records": 0}),
         ]
 
     def test_it_is_done_once(self, cxbridge: Cxbridge, old: Path) -> None:

@@ -21,6 +21,7 @@ from cxbridge.core.errors import ConfigError, CxbridgeError
 from cxbridge.core.store import (
     audit,
     copying,
+    counting,
     filing,
     migrate,
     moving,
@@ -114,11 +115,14 @@ def verify(path: Path, *, clock: Clock, key: bytes | None) -> Backup:
     Raises:
         Unsound: it cannot, and every reason is listed.
     """
-    with _scratch(path, clock, key) as (store, backup):
-        with store.read() as tx:
-            found = tuple(verifying.problems(tx))
-    if found:
-        raise Unsound(f"the backup {path} is of no use:", found)
+    backup, miscounts = _looked_through(path, clock, key)
+    if miscounts:
+        raise Unsound(
+            f"the backup {path} holds other records than were counted. If records were altered by hand, that is why, and "
+            "`cxbridge db compact` counts those of the store anew; if not, records may be lost: keep the older backups. "
+            "`cxbridge restore` takes it as it is, and counts anew:",
+            miscounts,
+        )
     return backup
 
 
@@ -129,7 +133,7 @@ def restore(path: Path, url: str, *, clock: Clock, key: bytes | None, who: str, 
         Unsound: the backup is of no use. ConfigError: there is a store already, and no `force`.
         StoreError: somebody is at work there; nothing was altered.
     """
-    backup = verify(path, clock=clock, key=key)
+    backup, _ = _looked_through(path, clock, key)
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _into_file(path, Path(parsed.database or ""), backup, clock=clock, key=key, who=who, force=force)
@@ -148,6 +152,22 @@ def put_back_otherwise(store: Store, since: datetime, who: str) -> restored.Mark
         doubts = sum(marked.doubts.values())
         audit.decided(tx, "store.restored", who=who, subject="store", now=now, taken=iso(since), doubts=doubts)
     return marked
+
+
+def _looked_through(path: Path, clock: Clock, key: bytes | None) -> tuple[Backup, tuple[str, ...]]:
+    """Look whether a backup can be true; gives besides of what other records are there than were counted, which costs it no use.
+
+    Raises:
+        Unsound: it cannot, and every reason is listed.
+    """
+    with _scratch(path, clock, key) as (store, backup):
+        with store.read() as tx:
+            found = tuple(verifying.problems(tx))
+            # What is damaged may not be counted at all.
+            miscounts = () if found else tuple(verifying.miscounts(tx))
+    if found:
+        raise Unsound(f"the backup {path} is of no use:", found)
+    return backup, miscounts
 
 
 def _into_file(
@@ -197,6 +217,7 @@ def _into_server(
 def _begin_anew(tx: Tx, backup: Backup, kept: _Kept, who: str, now: datetime) -> restored.Marked:
     """Mark a store that was put back, and give it what is kept of the one before."""
     meta_set(tx, migrate.BACKED_UP, None)
+    counting.recount(tx.connection)
     for row in kept.tokens:
         at = tx.connection.scalar(sa.select(_tokens.at).where(_tokens.connection == row["connection"]))
         if at is None or at < row["at"]:

@@ -1,5 +1,7 @@
 """Packing what was stored before values were packed, or before their stream had a dictionary, and giving the space back.
 
+Since it goes through everything, it counts the records anew as well.
+
 An upgrade leaves the store of an earlier program as it is, so that that program may still work on it. From the first step here on
 it may not: values come in that it cannot read. Ended on the way, the same call goes on where it was.
 """
@@ -11,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cxbridge.core.errors import ConfigError, StoreError
-from cxbridge.core.store import condition, migrate, packing, schema, sole, working
+from cxbridge.core.store import condition, counting, migrate, packing, schema, sole, working
 from cxbridge.core.store.engine import Store
 from cxbridge.core.store.tx import Tx
 
@@ -90,6 +92,7 @@ def _begin(tx: Tx, place: str) -> None:
         at_work = working.at_work(tx.connection)
         if at_work is not None:
             raise StoreError(f"{place} is in use: {at_work}; end it first, then try again")
+    counting.recount(tx.connection)
     if not packing.is_packed(tx.connection):
         migrate.mark_oldest(tx.connection, packing.SINCE)
 

@@ -1,12 +1,13 @@
 """Writing what a page came to, bodies and payloads packed on the way; what counts as a change is decided elsewhere."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
 from cxbridge.core.ledger import ChangeOp, Incoming
-from cxbridge.core.store import packing, schema
+from cxbridge.core.store import counting, packing, schema
 from cxbridge.core.store.statements import fill, many, take_numbers
 from cxbridge.core.store.tx import Tx
 
@@ -48,6 +49,8 @@ class Page:
     imprints: list[tuple[bytes, int]] = field(default_factory=list)
     created: list[int] = field(default_factory=list)
     replaced: list[tuple[int, ChangeOp]] = field(default_factory=list)
+    # By how many more of each stream live than before.
+    living: Counter[str] = field(default_factory=Counter)
     # Payloads of those that had none, and of those that may have one.
     new_raws: list[tuple[int, Incoming]] = field(default_factory=list)
     raws: list[tuple[int, Incoming]] = field(default_factory=list)
@@ -105,6 +108,7 @@ def write(tx: Tx, page: Page, at: int, packer: packing.Packer, connection: str) 
             fill(tx, schema.payloads, ("record", "raw"), kept)
         for some in _sliced(page.raws, raws):
             many(tx, _put_raw, [(record, raw) for (record, _), raw in some])
+    counting.add(tx, connection, page.living)
     return first + len(created) - 1
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cxbridge.core.errors import ConfigError, StoreError
-from cxbridge.core.store import packing, schema, sqlite, working
+from cxbridge.core.store import counting, packing, schema, sqlite, working
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Names in the table `meta`, read before anything else is known of a store.
@@ -79,12 +79,18 @@ def stands(engine: Engine, place: str) -> bool:
 def bring_up(engine: Engine, place: str) -> None:
     """See that the tables fit this program; make or upgrade them in one transaction where they do not.
 
+    Records that an older program brought meanwhile are counted.
+
     Raises:
         ConfigError: the tables are too new, not ours, or this is no place to work at.
         StoreError: an older program is at work here, which could not go on with the upgraded tables.
     """
     with engine.connect() as connection:
         if _up_to_date(_fitting(connection, place)):
+            if counting.is_behind(connection):
+                connection.rollback()
+                with connection.begin():
+                    counting.recount(connection)
             return
         connection.rollback()
         lite = connection.dialect.name == "sqlite"

@@ -12,7 +12,7 @@ from cxbridge.core.ledger import ACTIVE_RUNS, OPEN_DELIVERIES
 from cxbridge.core.store.columns import Blob, Json, Moment, Name, Number, RefText, Serial, Words
 
 # The newest revision in `migrations/versions`; revisions are numbered, so that "newer than this program" can be told.
-REVISION = "0005"
+REVISION = "0006"
 # A name in the table `meta`: the oldest program that may work on the tables, see `migrate`.
 OLDEST = "the oldest program"
 
@@ -53,6 +53,8 @@ counters = sa.Table(
     metadata,
     sa.Column("name", Name, primary_key=True),
     sa.Column("value", Number, nullable=False),
+    # Moved together with `value` by every program that keeps `record_counts`: it lags where another one gave out numbers.
+    sa.Column("counted", Number),
 )
 
 # `id` stands for the three texts in the tables below: their rows and indices stay small, their inserts sequential.
@@ -74,7 +76,7 @@ records = sa.Table(
     sa.Column("imprint", Blob),
     sa.UniqueConstraint("connection", "stream", "key"),
 )
-# Scans go kind by kind in ref order, and counts group by (connection, stream): this index serves both. It
+# Scans go kind by kind in ref order, and counting anew groups by (connection, stream): this index serves both. It
 # names `deleted`, which is false in all of it, because SQLite would read each row to see for itself.
 _partial(
     "ix_records_living",
@@ -85,11 +87,15 @@ _partial(
     records.c.deleted,
     where=~records.c.deleted,
 )
-_partial(
-    "ix_records_source_key",
-    records.c.connection,
-    records.c.source_key,
-    where=records.c.source_key.is_not(None),
+_partial("ix_records_source_key", records.c.connection, records.c.source_key, where=records.c.source_key.is_not(None))
+
+# How many records are not deleted, kept in the commits that make them so, see `counting`.
+record_counts = sa.Table(
+    "record_counts",
+    metadata,
+    sa.Column("connection", Name, primary_key=True),
+    sa.Column("stream", Name, primary_key=True),
+    sa.Column("n", Number, nullable=False),
 )
 
 payloads = sa.Table(

@@ -30,7 +30,7 @@ _last = Prepared(sa.select(_counter.value).where(_counter.name == sa.bindparam("
 _move = Prepared(
     sa.update(schema.counters)
     .where(_counter.name == sa.bindparam("which"))
-    .values(value=_counter.value + sa.bindparam("count"))
+    .values(value=_counter.value + sa.bindparam("count"), counted=_counter.counted + sa.bindparam("count"))
     .returning(_counter.value)
 )
 
@@ -51,7 +51,7 @@ def take_numbers(tx: Tx, name: str, count: int) -> int:
         return int(_last.scalar(tx.connection, {"which": name}) or 0) + 1
     last = _move.scalar(tx.connection, {"which": name, "count": count})
     if last is None:
-        tx.connection.execute(sa.insert(schema.counters), {"name": name, "value": count})
+        tx.connection.execute(sa.insert(schema.counters), {"name": name, "value": count, "counted": count})
         last = count
     return int(last) - count + 1
 

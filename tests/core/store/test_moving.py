@@ -141,7 +141,7 @@ def test_everything_is_there_as_it_was(filled: str, places: tuple[str, str], mov
     assert moved.rows["records"] == 30
     assert {name for name, count in moved.rows.items() if count} == {
         "records", "payloads", "changes", "counters", "runs", "deliveries", "receipts", "audit", "meta", "tokens", "leases",
-        "matches",
+        "matches", "record_counts",
     }  # fmt: skip
     there = Store.open(places[1], clock=clock, key=KEY)
     with there.read() as tx:

@@ -3,7 +3,7 @@
 import pytest
 
 from cxbridge.core.ledger import Ref
-from cxbridge.core.store import approvals, asks, changes, outbox, receipts, records, runs
+from cxbridge.core.store import approvals, asks, changes, counting, outbox, receipts, records, runs
 
 ONE = Ref("desk", "tickets", "1")
 
@@ -32,7 +32,6 @@ def plan(sqlite_store, heard):
         (lambda tx, now: records.by_source_key(tx, "desk", "1"), "ix_records_source_key"),
         (lambda tx, now: records.scan(tx, kinds=["ticket"], after=ONE), "ix_records_living (kind=? AND (connection"),
         (lambda tx, now: records.scan(tx, connection="desk", after=ONE), "(connection=? AND (stream,key)>(?,?))"),
-        (lambda tx, _: records.count(tx), "COVERING INDEX ix_records_living"),
         (
             lambda tx, _: records.places(tx),
             "SEARCH records USING COVERING INDEX sqlite_autoindex_records_1 ((connection,stream)>(?,?))",
@@ -64,6 +63,15 @@ def plan(sqlite_store, heard):
 def test_an_index_serves(plan, noon, ask, index):
     found = plan(lambda tx: ask(tx, noon))
     assert any(index in step for step in found), found
+
+
+def test_counting_goes_through_the_counts_and_not_through_the_records(plan):
+    found = plan(records.count)
+    assert found == ["SEARCH counters USING INDEX sqlite_autoindex_counters_1 (name=?)", "SCAN record_counts"]
+
+
+def test_counting_anew_reads_an_index_and_not_the_records(plan):
+    assert "SCAN records USING COVERING INDEX ix_records_living" in plan(lambda tx: counting.go_through(tx.connection))
 
 
 @pytest.mark.parametrize("count", [1, 2, 16, 200])

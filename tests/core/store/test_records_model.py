@@ -1,13 +1,14 @@
 """`records.apply` against a dict: any pages, in any order, end as the model says."""
 
 import itertools
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cxbridge.core.ledger import Incoming, Ref
-from cxbridge.core.store import changes, records
+from cxbridge.core.store import changes, counting, records
 
 CONTENT = st.tuples(
     st.sampled_from(["tickets", "users"]),
@@ -122,6 +123,11 @@ def test_any_pages_end_as_in_the_model(store, names, noon, steps):
             (ref.stream, ref.key): (record.ordinal, record.digest[:1].decode(), record.deleted, record.body)
             for ref, record in found.items()
         } == model.records
+        # Of each stream as many as live.
+        alive = Counter((connection, stream) for (stream, _), kept in model.records.items() if not kept[2])
+        counts = records.count(tx)
+        assert {place: number for place, number in counts.items() if place[0] == connection} == alive
+        assert counts == counting.go_through(tx.connection)
         assert {place: raw for place, ref in refs.items() if (raw := records.raw(tx, ref)) is not None} == model.raws
         logged = changes.after(tx, start, 1000)
         # Within one page the order of the log is the store's own affair; per record it is the order of what happened.
