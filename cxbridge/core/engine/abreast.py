@@ -69,7 +69,7 @@ class Abreast:
         with self._changed:
             if self._failed or self.over():
                 return []
-            if self._plenty and len(self._waiting) < most:
+            if self._plenty and len(self._waiting) < max(most, self._few()):
                 self._ask()
             taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
             self._in_hand.update(one.id for one in taken)
@@ -109,9 +109,6 @@ class Abreast:
                     finally:
                         self.done(one)
                     one = begun
-                with self._changed:
-                    self._at_work.discard(threading.get_ident())
-                    self._held_up.discard(threading.get_ident())
         except BaseException as error:  # noqa: BLE001  # raised again where the turn began
             with self._changed:
                 self._failed.append(error)
@@ -119,24 +116,29 @@ class Abreast:
 
     def _next(self) -> Delivery | None:
         """Wait for one to do; None where there is nothing more to do for anybody."""
+        me = threading.get_ident()
         while True:
             idle = False
             with self._changed:
+                self._held_up.discard(me)
                 while not (self._failed or self.over()):
-                    if self._at_work - self._held_up and self.alone():
+                    # Whoever has just done one goes on, before another one could take its place.
+                    if self._at_work - self._held_up - {me} and self.alone():
+                        self._at_work.discard(me)
                         ended = self._ended
                         BATON.leave()
                         if not self._changed.wait(_IDLE) and self._ended == ended:
                             self._held_up |= self._at_work
                         continue
-                    if not self._waiting and self._unasked:
+                    if self._unasked and len(self._waiting) < (self._few() if self._plenty else 1):
                         self._ask()
                     if self._waiting:
                         one = self._waiting.popleft()
                         self._in_hand.add(one.id)
-                        self._at_work.add(threading.get_ident())
+                        self._at_work.add(me)
                         self._call_help()
                         return one
+                    self._at_work.discard(me)
                     if not self._in_hand:
                         break
                     # What is in hand may make more due: the next step of its run, or whatever waited behind it.
@@ -145,10 +147,15 @@ class Abreast:
                         idle = True
                         break
                 if not idle:
+                    self._at_work.discard(me)
                     self._changed.notify_all()
                     return None
             BATON.back()
             self.beside()
+
+    def _few(self) -> int:
+        """Say at how many less are waiting than are asked for in time: several threads must not all come to the end at once."""
+        return 1 if self.alone() else 2 * self.most
 
     def _ask(self) -> None:
         known = self._in_hand.union(one.id for one in self._waiting)

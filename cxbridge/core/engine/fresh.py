@@ -4,7 +4,7 @@ Only a first attempt goes by that: what was tried before, and may have been done
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,45 +28,65 @@ _log = structlog.get_logger("cxbridge")
 
 @dataclass(slots=True)
 class Fresh:
-    """What is known of the markers of one turn; share it among the threads that work at it."""
+    """What is known of the markers of one turn; share it among the threads that work at it.
+
+    `few` says at how many less that are known more are asked for in time: none where nobody waits for it.
+    """
 
     connection: Connection
     client: Client
     clock: Clock
-    # Until when nothing is known to carry a marker, by the monotonic clock; None for one that something may carry.
-    _told: dict[str, float | None] = field(default_factory=dict)
-    # Those that somebody wants to know, by action.
+    few: Callable[[], int] = lambda: 0
+    # Until when nothing is known to carry a marker, by the monotonic clock; 0 for one that something may carry.
+    _told: dict[str, float] = field(default_factory=dict)
+    # The actions of those that somebody has in hand, by marker.
     _wanted: dict[str, str] = field(default_factory=dict)
     _off: bool = False
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
+    def expect(self, delivery: Delivery) -> None:
+        """Note that it will soon be asked about a delivery, until `forget` or `is_new`."""
+        if _is_first(delivery):
+            self._wanted[delivery.marker] = delivery.action
+
+    def forget(self, delivery: Delivery) -> None:
+        """Note that it will not be asked about one any more."""
+        self._wanted.pop(delivery.marker, None)
+
     def is_new(self, action: Action, delivery: Delivery, next_ones: Callable[[], Iterable[Delivery]]) -> bool:
         """Whether nothing carries the marker of one that is sent now, as was told within `GOOD_FOR` seconds; told once.
 
-        Where that is not known, it is asked together with `next_ones`. False where it cannot be known.
+        Where that is not known, it is asked together with what is expected and with `next_ones`; and of these as soon as few are
+        known, so that nobody waits for it. False where it cannot be known.
         """
         if action.planted is None or self._off or not _is_first(delivery):
             return False
-        self._wanted[delivery.marker] = action.name
-        with self._alone():
-            try:
-                if not self._is_known(delivery.marker):
-                    self._ask(action, delivery.marker, next_ones)
-                until = self._told.pop(delivery.marker, None)
-            finally:
-                self._wanted.pop(delivery.marker, None)
-        return until is not None and self.clock.monotonic() < until
+        marker = delivery.marker
+        if self._is_known(marker):
+            until = self._told.pop(marker)
+            self.forget(delivery)
+            if len(self._told) < self.few() and self._asking.acquire(blocking=False):
+                try:
+                    self._ask(action, [], next_ones)
+                finally:
+                    self._asking.release()
+        else:
+            with self._alone():
+                if not self._is_known(marker):
+                    self._ask(action, [marker], next_ones)
+                until = self._told.pop(marker, 0)
+                self.forget(delivery)
+        return self.clock.monotonic() < until
 
     def _is_known(self, marker: str) -> bool:
-        until = self._told.get(marker, 0.0)
-        return until is None or self.clock.monotonic() < until
+        until = self._told.get(marker)
+        return until is not None and (not until or self.clock.monotonic() < until)
 
-    def _ask(self, action: Action, marker: str, next_ones: Callable[[], Iterable[Delivery]]) -> None:
+    def _ask(self, action: Action, own: Sequence[str], next_ones: Callable[[], Iterable[Delivery]]) -> None:
         wanted = [one for one, name in tuple(self._wanted.items()) if name == action.name]
-        wanted += [one.marker for one in next_ones() if one.action == action.name and _is_first(one)]
-        asked = [marker, *(one for one in dict.fromkeys(wanted) if one != marker and not self._is_known(one))][:MOST]
-        if len(asked) == 1 or action.planted is None:
-            # It looks for itself, which comes to the same.
+        coming = [one.marker for one in next_ones() if one.action == action.name and _is_first(one)]
+        asked = [one for one in dict.fromkeys([*own, *wanted, *coming]) if not self._is_known(one)][:MOST]
+        if len(asked) < 2 or action.planted is None:  # one looks for itself, which comes to the same
             return
         until = self.clock.monotonic() + GOOD_FOR
         try:
@@ -76,7 +96,7 @@ class Fresh:
             self._off = True
             _log.warning("push.one_by_one", connection=self.connection.name, action=action.name, error=told_of(error))
             return
-        self._told |= {one: None if one in planted else until for one in asked}
+        self._told |= {one: 0.0 if one in planted else until for one in asked}
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -90,7 +90,9 @@ class Pusher:
             self.recover([connection.name])
         lock = threading.Lock()
         pace = self._paces.setdefault(connection.name, Pace())
-        turn = Turn(connection, client, pace, Fresh(connection, client, self.clock))
+        few = 2 * abreast
+        fresh = Fresh(connection, client, self.clock, lambda: 0 if pace.is_quick else few)
+        turn = Turn(connection, client, pace, fresh)
 
         def due(most: int) -> list[Delivery]:
             nonlocal first
@@ -104,9 +106,11 @@ class Pusher:
 
         def deliver(delivery: Delivery) -> Delivery | None:
             one = Pushed()
+            turn.fresh.expect(delivery)
             try:
                 return self._deliver(turn, crew, delivery, one)
             finally:
+                turn.fresh.forget(delivery)
                 with lock:
                     result.add(one)
 

@@ -10,7 +10,6 @@ import structlog
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.engine import fresh
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.fresh import GOOD_FOR, MOST, Fresh
 from cxbridge.core.engine.push import Pusher
@@ -177,10 +176,10 @@ def test_other_actions_and_second_tries_are_not_asked_for(
 def test_whoever_comes_while_another_asks_is_told_by_its_answer(
     known: Callable[[Knowing], tuple[Fresh, cx.Action]],
 ) -> None:
-    """As where several threads begin at once with what is due."""
+    """As where several threads begin at once with what is due: what they have in hand is asked for as well."""
     vendor = Knowing()
     told, action = known(vendor)
-    first, second, third = deliveries(3)
+    first, second, third, fourth = deliveries(4)
     asking, here = threading.Event(), threading.Event()
 
     def meanwhile() -> None:
@@ -193,17 +192,56 @@ def test_whoever_comes_while_another_asks_is_told_by_its_answer(
     def ask(one: Delivery, others: list[Delivery]) -> None:
         found[one.id] = told.is_new(action, one, lambda: others)
 
-    threads = [threading.Thread(target=ask, args=(first, [second]))]
+    for one in (first, second, msgspec.structs.replace(fourth, attempts=1), *deliveries(1, "ticket.ensure")):
+        told.expect(one)
+    threads = [threading.Thread(target=ask, args=(first, [third]))]
     threads[0].start()
     assert asking.wait(30)
     threads += [threading.Thread(target=ask, args=(one, [])) for one in (second, third)]
     for thread in threads[1:]:
         thread.start()
-    while len(told._wanted) < 3:
-        asking.wait(0.001)
     here.set()
     for thread in threads:
         thread.join(30)
-    assert found == {first.id: True, second.id: True, third.id: False}
-    assert vendor.asked == [[first.marker, second.marker]], "the third is alone, and looks for itself"
-    assert fresh.MOST == 50, "as the docstring of Action says"
+    assert found == {first.id: True, second.id: True, third.id: True}
+    assert vendor.asked == [[first.marker, second.marker, third.marker]]
+
+
+def test_what_somebody_had_in_hand_and_left_is_not_asked_for(
+    known: Callable[[Knowing], tuple[Fresh, cx.Action]],
+) -> None:
+    vendor = Knowing()
+    told, action = known(vendor)
+    first, second, third = deliveries(3)
+    told.expect(second)
+    told.forget(second)
+    assert told.is_new(action, first, lambda: [third])
+    assert vendor.asked == [[first.marker, third.marker]]
+
+
+def test_few_that_are_known_are_enough_to_ask_for_more_and_nobody_waits_for_that(
+    known: Callable[[Knowing], tuple[Fresh, cx.Action]],
+) -> None:
+    """Of a slow vendor all threads would stand still, each time that it is asked, until it has answered."""
+    vendor = Knowing()
+    told, action = known(vendor)
+    told.few = lambda: 4
+    some = deliveries(12)
+    assert told.is_new(action, some[0], lambda: some[1:6])
+    assert told.is_new(action, some[1], lambda: some[2:6])
+    assert len(vendor.asked) == 1
+    asking, here, found = threading.Event(), threading.Event(), []
+
+    def meanwhile() -> None:
+        asking.set()
+        assert here.wait(30)
+
+    vendor.meanwhile = meanwhile
+    ahead = threading.Thread(target=lambda: found.append(told.is_new(action, some[2], lambda: some[3:])))
+    ahead.start()
+    assert asking.wait(30)
+    assert told.is_new(action, some[3], lambda: some[4:]), "while another one asks"
+    here.set()
+    ahead.join(30)
+    assert found == [True]
+    assert vendor.asked == [[one.marker for one in some[:6]], [one.marker for one in some[6:]]]
