@@ -39,6 +39,9 @@ SINCE = "0004"
 
 _LEVEL = 3
 _DICTIONARY_SIZE = 32 * 1024
+# Of so many bytes is each part that is taken over. The library would try several and take three times as long; what it finds packs
+# real tickets, answers and made-up records at most 4 % smaller.
+_SEGMENT = 1536
 # So many like values are learnt from, and a word must stand in so many of them to be learnt.
 SAMPLES, SHARED = 500, 20
 # Where values are large, fewer are enough, and no more are kept in memory.
@@ -361,7 +364,7 @@ def learn(samples: Sequence[bytes], breathe: Callable[[], object] = lambda: None
     """
     try:
         made = zstandard.train_dictionary(
-            _DICTIONARY_SIZE, list[Buffer](shared(samples, breathe)), d=8, steps=4
+            _DICTIONARY_SIZE, list[Buffer](shared(samples, breathe)), k=_SEGMENT, d=8
         ).as_bytes()
     except zstandard.ZstdError:
         return None
