@@ -11,10 +11,7 @@ import json
 import time
 from pathlib import Path
 
-from cxbridge.core.config import load
-from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.lean import end_quickly
-from cxbridge.core.store import changes, checkpoints, condition, records
+from cxbridge.core.lean import collect_seldom, end_quickly
 
 
 def write_settings(folder: Path, url: str) -> Path:
@@ -31,6 +28,12 @@ def write_settings(folder: Path, url: str) -> Path:
 
 def main() -> None:
     """Pull once, or twice."""
+    # As a command does, before anything large is imported.
+    collect_seldom()
+    from cxbridge.core.config import load
+    from cxbridge.core.engine.bridge import Bridge
+    from cxbridge.core.store import changes, checkpoints, condition, records
+
     begun = time.perf_counter()
     parser = argparse.ArgumentParser(description="pull the tickets stream of a mock into a fresh store")
     parser.add_argument("--url", required=True)
