@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cxbridge.core.store import schema
+from cxbridge.core.store.prepared import copy_many
+from cxbridge.core.store.statements import copying_into, server_type
 
 Row = tuple[Any, ...]
 OnRows = Callable[[str, int], None]
@@ -138,7 +140,7 @@ def _read(connection: Connection, table: sa.Table) -> Iterator[Row]:
                 yield from _as_truths(found, truths) if truths else found
             return
         with raw.cursor() as cursor, cursor.copy(f"COPY ({words}) TO STDOUT (FORMAT BINARY)") as rows:
-            rows.set_types([_server_type(column) for column in table.columns])
+            rows.set_types([server_type(column) for column in table.columns])
             yield from rows.rows()
 
 
@@ -164,30 +166,4 @@ def _into_sqlite(connection: Connection, table: sa.Table, rows: Iterator[Row]) -
 
 
 def _into_postgresql(connection: Connection, table: sa.Table, rows: Iterator[Row]) -> int:
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    words = f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT BINARY)'
-    raw: Any = connection.connection.driver_connection
-    count = 0
-    with _worded(connection, words), raw.cursor() as cursor, cursor.copy(words) as into:
-        into.set_types([_server_type(column) for column in table.columns])
-        for row in rows:
-            into.write_row(row)
-            count += 1
-    return count
-
-
-def _server_type(column: sa.Column[Any]) -> str:
-    kind: Any = column.type
-    while isinstance(kind, sa.types.TypeDecorator):
-        kind = kind.impl
-    for held, name in (
-        (sa.Boolean, "bool"),
-        (sa.BigInteger, "int8"),
-        (sa.Integer, "int4"),
-        (sa.Float, "float8"),
-        (sa.LargeBinary, "bytea"),
-        (sa.Text, "text"),
-    ):
-        if isinstance(kind, held):
-            return name
-    raise TypeError(f"a column of type {kind!r} cannot be carried over")
+    return copy_many(connection, *copying_into(table, tuple(column.name for column in table.columns)), rows)

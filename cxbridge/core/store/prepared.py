@@ -251,6 +251,21 @@ def execute_many(connection: Connection, sql: str, rows: Sequence[Any]) -> int:
         _fail(connection, error, sql)
 
 
+def copy_many(connection: Connection, sql: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Have PostgreSQL take rows over by COPY, in binary form; `types` are those of the columns. Gives how many there were."""
+    count = 0
+    try:
+        driver: Any = connection.connection.dbapi_connection
+        with driver.cursor() as cursor, cursor.copy(sql) as into:
+            into.set_types(types)
+            for row in rows:
+                into.write_row(row)
+                count += 1
+    except BaseException as error:  # noqa: BLE001  # as in `execute`
+        _fail(connection, error, sql)
+    return count
+
+
 def fetch(connection: Connection, sql: str, values: Any) -> list[tuple[Any, ...]]:
     """Have the driver execute a statement as `execute` does; gives all that it finds, as it lies in the columns."""
     try:
