@@ -50,6 +50,8 @@ _SAMPLE_BYTES, _LEAST_SAMPLES = 4 << 20, 100
 _BREATH = 0.001
 # So many values of a page are packed in one call. From so many in all on it is worth a thread.
 SLICE, _SLICE_BYTES, _LEAST_AHEAD = 100, 1 << 20, 201
+# Up to so many values of a slice are packed one by one: many at once begin with 10 us, and let go of the interpreter.
+_FEW = 20
 # What is shorter is left as it is.
 _WORTH = 64
 _WORDS = re.compile(rb"\w+|\W+")
@@ -75,7 +77,8 @@ class Packs:
         # Who learns, or has learnt, and what came of it; nothing where values have too little in common.
         self._learning: dict[Place, threading.Thread] = {}
         self._ready: dict[Place, bytes] = {}
-        # What packs and unpacks serves one thread at a time.
+        # What packs and unpacks serves one thread at a time. Those that nobody has in hand, by their dictionary.
+        self._idle: dict[int, list[zstandard.ZstdCompressor]] = {}
         self._own = threading.local()
         self._lock = threading.Lock()
 
@@ -96,12 +99,16 @@ class Packs:
         except zstandard.ZstdError as error:
             raise StoreError(f"a value in the store is damaged ({error}): restore a backup") from error
 
-    def compressor(self, connection: Connection, ident: int) -> zstandard.ZstdCompressor:
-        """Give this thread's packer with a dictionary, or with none where `ident` is 0."""
-        mine: dict[int, zstandard.ZstdCompressor] = self._own.__dict__.setdefault("packers", {})
-        if ident not in mine:
-            mine[ident] = _compressor(self.dictionary(connection, ident))
-        return mine[ident]
+    def pack_each(self, values: Iterable[Buffer], dictionary: zstandard.ZstdCompressionDict | None) -> list[bytes]:
+        """Pack a few values one by one, by one of the packers at hand: to make one takes longer than to pack a few."""
+        idle = self._idle.setdefault(0 if dictionary is None else dictionary.dict_id(), [])
+        try:
+            packer = idle.pop()
+        except IndexError:
+            packer = _compressor(dictionary)
+        packed = [packer.compress(value) for value in values]
+        idle.append(packer)
+        return packed
 
     def dictionary(self, connection: Connection, ident: int) -> zstandard.ZstdCompressionDict | None:
         """Give a dictionary, which any number of threads may pack and unpack with; None where `ident` is 0.
@@ -176,7 +183,6 @@ class Packer:
         packs.packed = packs.packed or is_packed(connection)
         rows = _current.rows(connection, {"connection": name}) if packs.packed else ()
         self._ids: dict[tuple[str, str], int] = {(stream, what): ident for stream, what, ident in rows}
-        self._compressors: dict[tuple[str, str], zstandard.ZstdCompressor] = {}
 
     def learn(self, stream: str, what: What, values: Iterable[bytes]) -> None:
         """Let the values of a page be learnt from, before they are packed; nothing where the stream has its dictionary."""
@@ -198,17 +204,13 @@ class Packer:
         """Give a value as it is to lie in the store."""
         if value[:4] != MAGIC and (len(value) < _WORTH or not self._packs.packed):
             return value
-        compressor = self._compressors.get((stream, what))
-        if compressor is None:
-            compressor = self._packs.compressor(self._connection, self._ids.get((stream, what), 0))
-            self._compressors[stream, what] = compressor
-        packed = compressor.compress(value)
+        [packed] = self._packs.pack_each([value], self._dictionary(stream, what))
         # What begins like a packed value must be one.
         return packed if len(packed) < len(value) or value[:4] == MAGIC else value
 
     def batch(self) -> "Batch":
         """Begin to gather values that are packed together, with the dictionaries that are known by now."""
-        return Batch(self._packs.packed, self._dictionary)
+        return Batch(self._packs, self._dictionary)
 
     def _dictionary(self, stream: str, what: What) -> zstandard.ZstdCompressionDict | None:
         return self._packs.dictionary(self._connection, self._ids.get((stream, what), 0))
@@ -226,8 +228,8 @@ class Batch:
     The library packs a slice without the interpreter's lock, as SQLite stores one: with a second core that costs no time.
     """
 
-    def __init__(self, packed: bool, dictionary: Callable[[str, What], zstandard.ZstdCompressionDict | None]) -> None:
-        self._packed = packed
+    def __init__(self, packs: Packs, dictionary: Callable[[str, What], zstandard.ZstdCompressionDict | None]) -> None:
+        self._packs = packs
         self._dictionary = dictionary
         self._slices: list[_Slice] = []
 
@@ -236,8 +238,8 @@ class Batch:
         slices = []
         for stream, some in groupby(values, itemgetter(0)):
             like = [value for _, value in some]
-            dictionary = self._dictionary(stream, what) if self._packed else None
-            slices += [_Slice(part, dictionary, packed=self._packed) for part in _cut(like)]
+            dictionary = self._dictionary(stream, what) if self._packs.packed else None
+            slices += [_Slice(part, self._packs, dictionary) for part in _cut(like)]
         self._slices += slices
         return chain.from_iterable(one.take(self._help) for one in slices)
 
@@ -286,10 +288,10 @@ def _cut(values: Sequence[bytes]) -> Iterator[list[bytes]]:
 class _Slice:
     """Values that are packed in one go, by whichever thread is the first to want them."""
 
-    __slots__ = ("_claim", "_dictionary", "_done", "_found", "_packed", "_values")
+    __slots__ = ("_claim", "_dictionary", "_done", "_found", "_packs", "_values")
 
-    def __init__(self, values: list[bytes], dictionary: zstandard.ZstdCompressionDict | None, *, packed: bool) -> None:
-        self._values, self._dictionary, self._packed = values, dictionary, packed
+    def __init__(self, values: list[bytes], packs: Packs, dictionary: zstandard.ZstdCompressionDict | None) -> None:
+        self._values, self._packs, self._dictionary = values, packs, dictionary
         self._claim, self._done = threading.Lock(), threading.Event()
         self._found: list[bytes] | Exception = []
 
@@ -301,7 +303,7 @@ class _Slice:
         if not self._claim.acquire(blocking=False):
             return False
         try:
-            self._found = _pack_all(self._values, self._dictionary, packed=self._packed)
+            self._found = _pack_all(self._values, self._packs, self._dictionary)
         except Exception as error:  # noqa: BLE001  # raised where they are asked for
             self._found = error
         self._values = []
@@ -323,16 +325,22 @@ class _Slice:
         return found
 
 
-def _pack_all(values: list[bytes], dictionary: zstandard.ZstdCompressionDict | None, *, packed: bool) -> list[bytes]:
-    """Pack like values as `Packer.pack` does each, in one call of the library."""
-    places = [place for place, value in enumerate(values) if value[:4] == MAGIC or (packed and len(value) >= _WORTH)]
+def _pack_all(values: list[bytes], packs: Packs, dictionary: zstandard.ZstdCompressionDict | None) -> list[bytes]:
+    """Pack like values as `Packer.pack` does each, many of them in one call of the library."""
+    places = [
+        place for place, value in enumerate(values) if value[:4] == MAGIC or (packs.packed and len(value) >= _WORTH)
+    ]
+    chosen: list[Buffer] = [values[place] for place in places]
     found = values.copy()
-    if places:
-        segments = _compressor(dictionary).multi_compress_to_buffer([values[place] for place in places])
-        for number, place in enumerate(places):
-            segment, value = segments[number], values[place]
-            if len(segment) < len(value) or value[:4] == MAGIC:
-                found[place] = segment.tobytes()
+    some: Iterable[bytes] = ()
+    if len(places) > _FEW:
+        segments = _compressor(dictionary).multi_compress_to_buffer(chosen)
+        some = (segments[number].tobytes() for number in range(len(places)))
+    elif places:
+        some = packs.pack_each(chosen, dictionary)
+    for place, small in zip(places, some, strict=True):
+        if len(small) < len(values[place]) or values[place][:4] == MAGIC:
+            found[place] = small
     return found
 
 

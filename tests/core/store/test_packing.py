@@ -448,7 +448,7 @@ class TestBatch:
 
     def test_where_nothing_may_be_packed_only_what_looks_packed_is(self, filled: Store) -> None:
         values = self.values(3 * packing.SLICE)
-        batch = packing.Batch(False, lambda _, __: pytest.fail("no dictionary is needed"))
+        batch = packing.Batch(packing.Packs(), lambda _, __: pytest.fail("no dictionary is needed"))
         packed = batch.add("body", values)
         with batch.ahead():
             found = list(packed)
