@@ -195,7 +195,8 @@ class Stream:
     one's entities beside their own; such a stream may have no `pages`. `one(client, key)` reads a single entity, for when a webhook
     names it: a page without a cursor of its own, or None when the vendor does not show it (yet). `several(client, keys)` asks the
     vendor once for what it tells of several entities at once, 50 at the most, and gives the function that reads each of them, as
-    `one` would and from several threads.
+    `one` would and from several threads. `beside(client, key)` reads what stands beside an entity and can be asked for without it,
+    such as its comments: a vendor that takes its time is asked for both at once.
     """
 
     name: str
@@ -207,6 +208,7 @@ class Stream:
     filled_by: str | None = None
     one: ReadOne | None = None
     several: Callable[[Client, Sequence[str]], ReadOne] | None = None
+    beside: ReadOne | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,11 @@ def test_the_right_connector_keeps_every_rule_when_its_pages_come_as_rows(rule: 
     judge(rule, streams.in_rows(right))
 
 
-@pytest.mark.parametrize("make", [together.reading, together.writing])
-@pytest.mark.parametrize("rule", ["several_are_read_as_one_by_one", "planted_names_what_was_written"])
+@pytest.mark.parametrize("make", [together.reading, together.beside, together.writing])
+@pytest.mark.parametrize(
+    "rule",
+    ["several_are_read_as_one_by_one", "what_stands_beside_is_not_the_entity", "planted_names_what_was_written"],
+)
 def test_a_connector_that_rightly_asks_for_several_at_once_passes(rule: str, make: Make, right: Right, judge):
     judge(rule, make(right))
 

@@ -17,6 +17,7 @@ from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredT
 from cxbridge.core.engine.leasing import holding
 from cxbridge.core.engine.pull import OnPage, Pulled, pull
 from cxbridge.core.engine.soundness import Unsound, blaming, identity_of
+from cxbridge.core.engine.tempo import Tempo
 from cxbridge.core.engine.watchdog import Watchdog
 from cxbridge.core.errors import ConfigError, PluginError, Unauthorized
 from cxbridge.core.http import RequestDone, Transport
@@ -76,6 +77,8 @@ class Bridge:
         self.probe = probe
         self.watchdog = Watchdog(self.clock)
         self._on_settled = on_settled
+        # How fast each connection's vendor shows single entities.
+        self._tempi: dict[str, Tempo] = {}
         # One of each for all threads, see below.
         self._made: Workshop | None = None
         self._identifier: Identifier | None = None
@@ -279,6 +282,7 @@ class Bridge:
                 on_stored=on_stored,
                 # Each of them is watched as the job is: what it asks moves that job, and where it stands can be told.
                 watched=lambda: self.watchdog.over(f"read:{connection}/{stream}"),
+                tempo=self._tempi.setdefault(connection, Tempo()),
                 probe=self.probe,
             )
             for one in outcomes.values():

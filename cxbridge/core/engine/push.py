@@ -28,7 +28,8 @@ from cxbridge.core.engine.pushed import OnSettled, Pushed, RecipeOf
 from cxbridge.core.engine.settle import DEFAULT_RETRY, Settler, told_of
 from cxbridge.core.engine.soundness import blaming, receipt_of
 from cxbridge.core.engine.steps import Stepper
-from cxbridge.core.engine.turn import MOMENT, Pace, Ready, Turn
+from cxbridge.core.engine.tempo import MOMENT, Tempo
+from cxbridge.core.engine.turn import Ready, Turn
 from cxbridge.core.errors import Rejected, Retryable, StoreError, Unauthorized, Withheld
 from cxbridge.core.ledger import Delivery
 from cxbridge.core.recipes.model import Recipe
@@ -53,7 +54,7 @@ class Pusher:
     doubts: Doubts = field(init=False)
     claims: Claims = field(init=False)
     # By connection.
-    _paces: dict[str, Pace] = field(default_factory=dict)
+    _tempi: dict[str, Tempo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.settler = Settler(
@@ -89,10 +90,10 @@ class Pusher:
             # An earlier turn called the vendor and could not record the outcome, as on a full disk: nobody waits for it any more.
             self.recover([connection.name])
         lock = threading.Lock()
-        pace = self._paces.setdefault(connection.name, Pace())
+        tempo = self._tempi.setdefault(connection.name, Tempo())
         few = 2 * abreast
-        fresh = Fresh(connection, client, self.clock, lambda: 0 if pace.is_quick else few)
-        turn = Turn(connection, client, pace, fresh)
+        fresh = Fresh(connection, client, self.clock, lambda: 0 if tempo.is_quick else few)
+        turn = Turn(connection, client, tempo, fresh)
 
         def due(most: int) -> list[Delivery]:
             nonlocal first
@@ -132,7 +133,7 @@ class Pusher:
             deliver,
             over,
             beside=lambda: record(self.clock.monotonic() - MOMENT),
-            alone=lambda: turn.pace.is_quick,
+            alone=lambda: turn.tempo.is_quick,
         )
         try:
             crew.run()

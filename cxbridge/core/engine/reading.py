@@ -6,10 +6,11 @@ commit.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
-from functools import partial, reduce
+from dataclasses import dataclass
+from functools import reduce
 from typing import Generic, TypeVar
 
 from cxbridge.core.baton import BATON
@@ -18,6 +19,7 @@ from cxbridge.core.connector import Client, ReadOne, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.pull import Prepared, Pulled, broke, prepare, store_page
 from cxbridge.core.engine.soundness import blaming
+from cxbridge.core.engine.tempo import Tempo
 from cxbridge.core.errors import (
     CxbridgeError,
     NotFound,
@@ -33,6 +35,7 @@ from cxbridge.core.store import Store, Tx
 
 _log = structlog.get_logger("cxbridge")
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 # So many entities that cannot be read now mean that none can.
@@ -41,6 +44,9 @@ ENOUGH = 3
 LONGEST = 0.25
 # What became of one: None where the vendor does not show it (yet), or what reading it failed with.
 Outcome = Pulled | VendorError | PluginError | None
+_Fetched = Prepared | VendorError | PluginError | None
+# The key of an entity, and whether what stands beside it is meant and not itself.
+_Part = tuple[str, bool]
 # What belongs in the commit that stores entities; it is given their keys.
 OnStored = Callable[[Tx, Collection[str]], None]
 
@@ -57,37 +63,22 @@ def read(
     stop: threading.Event | None = None,
     on_stored: OnStored | None = None,
     watched: Callable[[], AbstractContextManager[None]] = nullcontext,
+    tempo: Tempo | None = None,
     probe: Probe = no_probe,
 ) -> dict[str, Outcome]:
     """Read entities and what stands beside them: records and changes in one commit, no checkpoint moves.
 
-    What the vendor tells of several at once is asked for first. Then up to `abreast` requests are under way at once; each thread
-    that is made for one works inside `watched`. Ends early when it has taken `LONGEST` seconds since then, where the vendor cannot
-    be asked now, or `stop` is set: what was not come to is left out. What an ordinary pull brings later of the same version changes
-    nothing. Those that are stored together are counted together, by the outcome of the first of them.
+    What the vendor tells of several at once is asked for first. Then up to `abreast` requests are under way at once, of a vendor
+    that takes its time by `tempo` an entity and what stands beside it, too; each thread that is made works inside `watched`. Ends
+    early when it has taken `LONGEST` seconds since then, where the vendor cannot be asked now, or `stop` is set: what was not come
+    to is left out. What an ordinary pull brings later of the same version changes nothing. Those that are stored together are
+    counted together, by the outcome of the first of them.
 
     Raises:
         PluginError: the stream cannot read one. StoreError: nothing of it could be stored.
     """
-    if stream.one is None:
-        raise PluginError(
-            connection.connector.name, f"stream {stream.name} of {connection.name} cannot read one entity"
-        )
-    one: ReadOne | VendorError = stream.one
-    if stream.several is not None and len(keys) > 1:
-        one = _together(connection, stream, client, keys) or one
-    if isinstance(one, VendorError):
-        return {keys[0]: one}
-    fetch = partial(_fetch, connection, stream, client, one)
-    until = clock.monotonic() + LONGEST
-
-    def over(found: Iterable[object]) -> bool:
-        # The first one is read whatever time it is: a round that reads nothing would be followed by another one.
-        late = clock.monotonic() > until and any(True for _ in found)
-        return late or (stop is not None and stop.is_set()) or is_down(found)
-
-    readers = _Round(keys, fetch, over)
-    fetched = readers.work(abreast, f"read {connection.name}", watched)
+    asking = _Asking(connection, stream, client, clock, tempo or Tempo(), stop)
+    fetched = asking.ask(keys, abreast, watched)
     outcomes: dict[str, Outcome] = {}
     # In the order in which they were asked for, whichever came first.
     pages = {key: page for key in keys if isinstance(page := fetched.get(key), Prepared)}
@@ -107,19 +98,90 @@ def read(
     return outcomes | {key: one for key, one in fetched.items() if not isinstance(one, Prepared)}
 
 
-class _Round(Generic[T]):
-    """Some work for each of a few keys, several at once: whoever is free takes the next, until `over` says that it is enough."""
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Asks a vendor for some entities of a stream, and stores nothing."""
 
-    def __init__(self, keys: Iterable[str], work: Callable[[str], T], over: Callable[[Iterable[T]], bool]) -> None:
-        self._rest = deque(keys)
+    connection: Connection
+    stream: Stream
+    client: Client
+    clock: Clock
+    tempo: Tempo
+    stop: threading.Event | None
+
+    def ask(
+        self, keys: Sequence[str], abreast: int, watched: Callable[[], AbstractContextManager[None]]
+    ) -> dict[str, _Fetched]:
+        """Give what came of each that was come to.
+
+        Raises:
+            PluginError: the stream cannot read one.
+        """
+        stream, name = self.stream, self.connection.name
+        if stream.one is None:
+            raise PluginError(self.connection.connector.name, f"stream {stream.name} of {name} cannot read one entity")
+        together: ReadOne | None = None
+        if stream.several is not None and len(keys) > 1:
+            told = _together(self.connection, stream, self.client, keys)
+            if isinstance(told, VendorError):
+                return {keys[0]: told}
+            together = told
+        # What is known of each already is not waited for.
+        apart = stream.beside is not None and together is None and abreast > 1 and not self.tempo.is_quick
+        itself = together or stream.one
+
+        def fetch(part: _Part) -> _Fetched:
+            key, aside = part
+            wanted = [] if aside else [itself]
+            if stream.beside is not None and (aside or not apart):
+                wanted.append(stream.beside)
+            began = self.clock.monotonic()
+            found = _fetch(self.connection, stream, self.client, wanted, key)
+            asked = len(wanted) - (together is not None)
+            if asked and isinstance(found, Prepared):
+                self.tempo.note((self.clock.monotonic() - began) / asked)
+            return found
+
+        until = self.clock.monotonic() + LONGEST
+
+        def over(found: Iterable[object], part: _Part) -> bool:
+            # The first one is read whatever time it is: a round that reads nothing would be followed by another one. So is the
+            # other half of one that is begun.
+            late = not part[1] and self.clock.monotonic() > until and any(True for _ in found)
+            return late or (self.stop is not None and self.stop.is_set()) or is_down(found)
+
+        parts = [(key, aside) for key in keys for aside in ((False, True) if apart else (False,))]
+        done = _Round(parts, fetch, over).work(abreast, f"read {name}", watched)
+        return _joined(done) if apart else {key: found for (key, _), found in done.items()}
+
+
+def _joined(halves: Mapping[_Part, _Fetched]) -> dict[str, _Fetched]:
+    """Put both halves of each entity together; what is shown, and whose other half was not come to, is left out."""
+    found: dict[str, _Fetched] = {}
+    for (key, aside), half in halves.items():
+        if aside:
+            continue
+        if not isinstance(half, Prepared):
+            found[key] = half
+        elif (key, True) in halves:
+            other = halves[key, True]
+            found[key] = half.then(other) if isinstance(other, Prepared) else other or half
+    return found
+
+
+class _Round(Generic[K, T]):
+    """Some work for each of a few parts, several at once: whoever is free takes the next, until `over` says that it is enough."""
+
+    def __init__(self, parts: Iterable[K], work: Callable[[K], T], over: Callable[[Iterable[T], K], bool]) -> None:
+        self._rest = deque(parts)
         self._work = work
         self._over = over
-        self._done: dict[str, T] = {}
+        self._done: dict[K, T] = {}
         self._failed: list[BaseException] = []
         self._lock = threading.Lock()
 
-    def work(self, abreast: int, name: str, watched: Callable[[], AbstractContextManager[None]]) -> dict[str, T]:
-        """Do it; gives what came of each key that was come to, or raises what the first one failed with."""
+    def work(self, abreast: int, name: str, watched: Callable[[], AbstractContextManager[None]]) -> dict[K, T]:
+        """Do it; gives what came of each part that was come to, or raises what the first one failed with."""
         taking_part = BATON.for_helpers()
         helpers: list[threading.Thread] = []
 
@@ -132,11 +194,11 @@ class _Round(Generic[T]):
 
         def help_too() -> None:
             with watched(), taking_part():
-                key = self._next()
-                if key is not None:
+                part = self._next()
+                if part is not None:
                     # One calls the next: where nothing is waited for, the first of them finds nothing left to do.
                     call_help()
-                    self._go_on(key)
+                    self._go_on(part)
 
         # The thread that asked does its share, and all of it where one is read at a time.
         mine = self._next()
@@ -150,21 +212,23 @@ class _Round(Generic[T]):
             raise self._failed[0]
         return self._done
 
-    def _go_on(self, key: str | None) -> None:
-        while key is not None:
+    def _go_on(self, part: K | None) -> None:
+        while part is not None:
             try:
-                made = self._work(key)
+                made = self._work(part)
             except BaseException as error:  # noqa: BLE001  # raised again by the thread that asked
                 with self._lock:
                     self._failed.append(error)
                 return
             with self._lock:
-                self._done[key] = made
-            key = self._next()
+                self._done[part] = made
+            part = self._next()
 
-    def _next(self) -> str | None:
+    def _next(self) -> K | None:
         with self._lock:
-            return None if self._failed or self._over(self._done.values()) or not self._rest else self._rest.popleft()
+            if self._failed or not self._rest or self._over(self._done.values(), self._rest[0]):
+                return None
+            return self._rest.popleft()
 
 
 def _together(
@@ -190,15 +254,16 @@ def _together(
     return None
 
 
-def _fetch(
-    connection: Connection, stream: Stream, client: Client, one: ReadOne, key: str
-) -> Prepared | VendorError | PluginError | None:
+def _fetch(connection: Connection, stream: Stream, client: Client, parts: Iterable[ReadOne], key: str) -> _Fetched:
+    """Read one entity by its parts, the first of which says whether it is shown at all."""
+    made: Prepared | None = None
     try:
-        with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
-            found = one(client, key)
-            return None if found is None else prepare(connection.connector.name, stream, found)
-    except NotFound:
-        return None
+        for read_part in parts:
+            found = _shown(connection, stream, client, read_part, key)
+            if found is None and made is None:
+                return None
+            if found is not None:
+                made = found if made is None else made.then(found)
     except (VendorError, PluginError) as error:
         return error
     except CxbridgeError:
@@ -208,6 +273,16 @@ def _fetch(
         told = broke(connection, stream, error)
         told.__cause__ = error
         return told
+    return made
+
+
+def _shown(connection: Connection, stream: Stream, client: Client, read_part: ReadOne, key: str) -> Prepared | None:
+    with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
+        try:
+            found = read_part(client, key)
+        except NotFound:
+            return None
+        return None if found is None else prepare(connection.connector.name, stream, found)
 
 
 def is_down(outcomes: Iterable[object]) -> bool:

@@ -2,7 +2,6 @@
 
 import math
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,16 +11,9 @@ from cxbridge.core.connector import Action, Call, Client
 from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.fresh import Fresh
+from cxbridge.core.engine.tempo import MOMENT, Tempo
 from cxbridge.core.ledger import Delivery, Run
 from cxbridge.core.recipes.model import Recipe
-
-# As many are marked at once, and recorded at once, as the vendor answers within so many seconds, and never more than `_MOST`: so
-# long, and a call, an outcome waits for its commit at most.
-MOMENT = 0.02
-_MOST = 32
-# A vendor that answers so many within a moment is not waited for: most of that is our own work.
-_QUICK = 8
-_OF_LATE = 9
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -37,35 +29,13 @@ class Ready(msgspec.Struct, frozen=True):
     since: float
 
 
-class Pace:
-    """How fast a vendor answered of late, by the median of a few answers: one that was held up for once does not change it."""
-
-    __slots__ = ("_took", "most")
-
-    def __init__(self) -> None:
-        self._took: deque[float] = deque(maxlen=_OF_LATE)
-        # How many it answers within a moment: one where that is not known yet.
-        self.most = 1
-
-    def note(self, took: float) -> None:
-        """Take an answer into account that took so many seconds."""
-        self._took.append(took)
-        median = sorted(self._took)[len(self._took) // 2]
-        self.most = _MOST if median * _MOST <= MOMENT else max(1, int(MOMENT / median))
-
-    @property
-    def is_quick(self) -> bool:
-        """Whether there is so little to wait for that several threads would only share what one of them can do."""
-        return self.most >= _QUICK
-
-
 @dataclass(slots=True)
 class Turn:
     """One turn of a connection, shared by the threads that work at it."""
 
     connection: Connection
     client: Client
-    pace: Pace
+    tempo: Tempo
     fresh: Fresh
     # Those that are marked and not sent, by id. Each is with the crew, or in the hand of the thread that marked it.
     begun: dict[str, Ready] = field(default_factory=dict)
@@ -83,7 +53,7 @@ class Turn:
     def answered(self, answer: Answer, now: float, took: float) -> list[Answer]:
         """Note an answer; gives those that are to be recorded now, none as long as the next ones are under way."""
         with self.lock:
-            self.pace.note(took)
+            self.tempo.note(took)
             self.since = self.since if self.answers else now
             self.answers.append(answer)
             return [] if self.begun and now - self.since < MOMENT else self._take()
@@ -91,7 +61,7 @@ class Turn:
     def room(self) -> int:
         """Say how many more may be marked by whoever has an answer, and keep that free until `mark`: always one, mostly all."""
         with self.lock:
-            room = max(1, self.pace.most - self.marking)
+            room = max(1, self.tempo.most - self.marking)
             self.marking += room
             return room
 

@@ -64,12 +64,12 @@ class Single:
     labels: walks.Labels = field(default_factory=walks.Labels)
 
     def ticket(self, client: cx.Client, key: str) -> cx.Page | None:
-        """Read a ticket with the people, company and team around it, and its newest comments; None where it is not shown."""
+        """Read a ticket with the people, company and team around it; None where it is not shown."""
         body = _shown(client, f"tickets/{key}", _ASKED, _Ticket, key)
-        return None if body is None else self._ticket(client, key, body.ticket, self._around(body))
+        return None if body is None else self._ticket(client, body.ticket, self._around(body))
 
     def tickets(self, client: cx.Client, keys: Sequence[str]) -> cx.ReadOne:
-        """Ask for several tickets, and what is around them, with one request; each is read as `ticket` would, with its comments."""
+        """Ask for several tickets, and what is around them, with one request."""
         body = _several(client, "tickets", _ASKED, _Tickets, keys)
         shown = {} if body is None else _by_key(body.tickets)
         around = self._around(body or _Around())
@@ -79,9 +79,24 @@ class Single:
             # That lists hold the counts as a single ticket does is unverified; without them the export would change them again.
             if raw is None or _COUNTS.search(raw) is None:
                 return self.ticket(client, key)
-            return self._ticket(client, key, raw, around)
+            return self._ticket(client, raw, around)
 
         return one
+
+    def comments(self, client: cx.Client, key: str) -> cx.Page | None:
+        """Read the newest comments of a ticket."""
+        if not _is_id(key):
+            return None
+        refused: list[str] = []
+        rows = next(walks.comments_of(client, key, newest_first=True), [])
+        # The newest are asked for, and told in the order in which they were said: in that order they are carried over.
+        said = [
+            mapping.to_comment(row, int(key), self.shape)
+            for row, _ in wire.read("comment", wire.Comment, rows[::-1], refused)
+        ]
+        # Our own come with the export, which does not show their marker: stored from here as well, they would change once more.
+        theirs = [comment for comment in said if comment.marker is None]
+        return cx.Page([], cursor=None, beside={"comments": theirs} if theirs else {}, refused=refused)
 
     def user(self, client: cx.Client, key: str) -> cx.Page | None:
         """Read a person; None where there is none."""
@@ -108,7 +123,7 @@ class Single:
     def _organization(self, raw: msgspec.Raw) -> cx.Page:
         return _page("organization", wire.Organization, raw, partial(mapping.to_account, shape=self.shape))
 
-    def _ticket(self, client: cx.Client, key: str, raw: msgspec.Raw, around: "_Beside") -> cx.Page | None:
+    def _ticket(self, client: cx.Client, raw: msgspec.Raw, around: "_Beside") -> cx.Page:
         refused: list[str] = []
         found = list(wire.read("ticket", wire.Ticket, [raw], refused))
         shape = self.shape
@@ -118,7 +133,6 @@ class Single:
         beside: dict[str, Sequence[cx.AnyEntity]] = {}
         for row, _ in found:
             beside |= around.of(row, refused)
-        beside["comments"] = self._comments(client, key, refused)
         return cx.Page(
             [make(row, row.metric_set) for row, _ in found],
             cursor=None,
@@ -135,16 +149,6 @@ class Single:
             _mapped("organization", wire.Organization, body.organizations, account),
             _mapped("group", wire.Group, body.groups, team),
         )
-
-    def _comments(self, client: cx.Client, key: str, refused: list[str]) -> list[cx.Comment]:
-        rows = next(walks.comments_of(client, key, newest_first=True), [])
-        # The newest are asked for, and told in the order in which they were said: in that order they are carried over.
-        said = [
-            mapping.to_comment(row, int(key), self.shape)
-            for row, _ in wire.read("comment", wire.Comment, rows[::-1], refused)
-        ]
-        # Our own come with the export, which does not show their marker: stored from here as well, they would change once more.
-        return [comment for comment in said if comment.marker is None]
 
 
 @dataclass(frozen=True, slots=True)

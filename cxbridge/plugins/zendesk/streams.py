@@ -69,6 +69,7 @@ class Reading:
                 ),
                 one=single.ticket,
                 several=single.tickets,
+                beside=single.comments,
             ),
             cx.Stream(
                 "comments", (cx.Comment,), self.comments, gaps=("version", "in_reply_to", "edited_at", "changed_by")

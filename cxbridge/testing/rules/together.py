@@ -48,6 +48,33 @@ class TogetherRules(Ruled):
         yield from each(lab.streams(), inspect)
 
     @rule
+    def test_what_stands_beside_is_not_the_entity(self, lab: Lab) -> Iterator[Finding]:
+        """`beside` shows what belongs to other streams, goes with a stream that has `one`, and shows none of what that shows."""
+
+        def inspect(stream: Stream) -> Iterator[Finding]:
+            if stream.beside is None:
+                return
+            if stream.one is None:
+                yield Finding(stream.name, "reads what stands beside an entity and has no one", "give both, or none")
+                return
+            keys = list(dict.fromkeys(entity.source_id for entity in lab.whole(stream.name).own))[:_READ]
+            with lab.client() as client:
+                for key in keys:
+                    one, other = stream.one(client, key), stream.beside(client, key)
+                    if other is None or one is None:
+                        continue
+                    if other.entities or other.deleted or stream.name in other.beside:
+                        remedy = "read it by one, and beside it what can be asked for without it"
+                        yield Finding(stream.name, f"shows {key} itself beside it", remedy)
+                        return
+                    if twice := sorted(set(one.beside) & set(other.beside)):
+                        remedy = "show each stream's entities by one or by beside: they are stored as one page"
+                        yield Finding(stream.name, f"shows {', '.join(twice)} twice with {key}", remedy)
+                        return
+
+        yield from each(lab.streams(), inspect)
+
+    @rule
     def test_planted_names_what_was_written(self, lab: Lab) -> Iterator[Finding]:
         """`planted` only reads and names the markers that something carries; what it leaves out is written without a look."""
 

@@ -68,6 +68,56 @@ def asks_for_several_one_by_one(right: Right) -> Lab:
     return reading(right, lambda stream, _: lambda client, keys: stream.one or (lambda client, key: None))
 
 
+def beside(right: Right, spoil: Callable[[cx.Page], cx.Page] = lambda page: page) -> Lab:
+    """Replies are read beside a score."""
+
+    def of(stream: cx.Stream) -> cx.Stream:
+        pages, name = stream.pages, stream.name
+        if pages is None or name != "scores":
+            return stream
+
+        def one(client: cx.Client, key: str) -> cx.Page | None:
+            found = (one for page in pages(client, None) for one in page.entities if one.source_id == key)
+            return next((cx.Page([one], None) for one in found), None)
+
+        def aside(client: cx.Client, key: str) -> cx.Page | None:
+            said = cx.Comment(source_id=f"c-{key}", ticket=f"{name}/{key}", visibility="internal", body_text="x")
+            return spoil(cx.Page([], None, beside={"replies": [said]}))
+
+        return replace(stream, one=one, beside=aside)
+
+    return right.with_streams(of)
+
+
+@breaks("what_stands_beside_is_not_the_entity")
+def reads_beside_and_not_one(right: Right) -> Lab:
+    lab = beside(right)
+    return replace(lab, connector=_streams(lab.connector, lambda stream: replace(stream, one=None)))
+
+
+@breaks("what_stands_beside_is_not_the_entity")
+def shows_itself_beside(right: Right) -> Lab:
+    return beside(right, lambda page: replace(page, entities=page.beside["replies"]))
+
+
+@breaks("what_stands_beside_is_not_the_entity")
+def shows_the_same_twice(right: Right) -> Lab:
+    def with_replies(stream: cx.Stream) -> cx.Stream:
+        one = stream.one
+        if one is None:
+            return stream
+
+        def spoilt(client: cx.Client, key: str) -> cx.Page | None:
+            page = one(client, key)
+            said = cx.Comment(source_id=f"c-{key}", ticket=f"scores/{key}", visibility="internal", body_text="x")
+            return page and replace(page, beside={"replies": [said]})
+
+        return replace(stream, one=spoilt)
+
+    lab = beside(right)
+    return replace(lab, connector=_streams(lab.connector, with_replies))
+
+
 def writing(right: Right, planted: Planted | None = None, *, looks: bool = False) -> Lab:
     """A reply is looked for among those of its score, unless it is known to be new; `looks` looks all the same."""
 

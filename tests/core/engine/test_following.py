@@ -17,7 +17,8 @@ from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.fresh import Fresh
 from cxbridge.core.engine.push import Pusher
 from cxbridge.core.engine.pushed import Pushed
-from cxbridge.core.engine.turn import Pace, Ready, Turn
+from cxbridge.core.engine.tempo import Tempo
+from cxbridge.core.engine.turn import Ready, Turn
 from cxbridge.core.errors import StoreError
 from cxbridge.core.http import open_client
 from cxbridge.core.http.tokens import MemoryTokens
@@ -180,8 +181,8 @@ def test_a_vendor_that_answers_at_once_is_served_by_one_thread(
 
     vendor.perform = noted  # type: ignore[method-assign, assignment]
     pusher, one = replaced(pusher, one, vendor)
-    pusher._paces[one.name] = pace = Pace()
-    pace.note(0.001)
+    pusher._tempi[one.name] = tempo = Tempo()
+    tempo.note(0.001)
     assert pusher.push(one, client, abreast=4).confirmed == 60
     assert threads == {threading.get_ident()}
 
@@ -427,7 +428,7 @@ def test_an_outcome_that_nobody_could_look_up_is_recorded_at_once_whatever_is_ma
     with store.read() as tx:
         first = outbox.get(tx, "dlv_1")
     assert first is not None
-    turn = Turn(one, client, Pace(), Fresh(one, client, pusher.clock))
+    turn = Turn(one, client, Tempo(), Fresh(one, client, pusher.clock))
     # As when another thread has just marked one.
     turn.begun["dlv_3"] = cast("Ready", None)
     crew = Abreast("fake", 2, lambda _: [], lambda _: None, lambda: False)

@@ -14,6 +14,7 @@ from cxbridge.core.clock import ManualClock
 from cxbridge.core.engine import reading
 from cxbridge.core.engine.pull import Pulled, pull
 from cxbridge.core.engine.reading import read
+from cxbridge.core.engine.tempo import Tempo
 from cxbridge.core.errors import PluginError, StoreError
 from cxbridge.core.http import open_client
 from cxbridge.core.http.tokens import MemoryTokens
@@ -346,3 +347,139 @@ def test_a_vendor_that_takes_long_to_tell_of_several_is_not_asked_again_for_each
     desk.several = slowly  # type: ignore[method-assign, assignment]  # on purpose
     assert len(desk.read(store, client, clock, "1", "2", "3")) == 3
     assert len(desk.together) == 1
+
+
+# -- what is asked for beside an entity --------------------------------------------------------------------------------
+
+
+class Said:
+    """A ticket and its comment, each with a request of its own; notes which thread asked for what."""
+
+    def __init__(self, meeting: threading.Barrier | None = None) -> None:
+        self.meeting = meeting
+        self.asked: list[tuple[str, str, int]] = []
+        self.gone: set[str] = set()
+        self.error: Exception | None = None
+
+    def one(self, _: cx.Client, key: str) -> cx.Page | None:
+        self._note("one", key)
+        return None if key in self.gone else cx.Page([cx.Ticket(source_id=key, subject="x")], cursor=None)
+
+    def beside(self, _: cx.Client, key: str) -> cx.Page | None:
+        self._note("beside", key)
+        if self.error is not None:
+            raise self.error
+        said = cx.Comment(source_id=f"c{key}", ticket=f"tickets/{key}", visibility="public", body_text="x")
+        return cx.Page([], cursor=None, beside={"comments": [said]})
+
+    def read(
+        self,
+        store: Store,
+        client: cx.Client,
+        clock: ManualClock,
+        *keys: str,
+        tempo: Tempo | None = None,
+        abreast: int = 2,
+    ) -> dict[str, reading.Outcome]:
+        held = connection(
+            cx.Stream("tickets", (cx.Ticket,), nothing, one=self.one, beside=self.beside),
+            cx.Stream("comments", (cx.Comment,), nothing),
+        )
+        return read(store, held, held.streams["tickets"], client, clock, keys, abreast=abreast, tempo=tempo)
+
+    def _note(self, what: str, key: str) -> None:
+        self.asked.append((what, key, threading.get_ident()))
+        if self.meeting is not None:
+            # Goes on only when both are asked for.
+            self.meeting.wait()
+
+
+def stored(store: Store) -> set[str]:
+    refs = [
+        Ref("desk", stream, f"{begins}{n}") for stream, begins in (("tickets", ""), ("comments", "c")) for n in "123"
+    ]
+    with store.read() as tx:
+        return {ref.key for ref in records.get_many(tx, refs)}
+
+
+def quick() -> Tempo:
+    made = Tempo()
+    made.note(0.0005)
+    return made
+
+
+def test_of_a_vendor_that_takes_its_time_an_entity_and_what_stands_beside_it_are_asked_for_at_once(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    desk = Said(threading.Barrier(2, timeout=30))
+    found = desk.read(store, client, clock, "1")
+    assert isinstance(found["1"], Pulled)
+    assert found["1"].created == 2
+    assert len({thread for _, _, thread in desk.asked}) == 2
+
+
+@pytest.mark.parametrize(("tempo", "abreast"), [(quick(), 4), (None, 1)], ids=["quick", "one at a time"])
+def test_where_there_is_nothing_to_gain_one_thread_asks_for_one_after_the_other(
+    store: Store, client: cx.Client, clock: ManualClock, tempo: Tempo | None, abreast: int
+) -> None:
+    desk = Said()
+    assert isinstance(desk.read(store, client, clock, "1", tempo=tempo, abreast=abreast)["1"], Pulled)
+    assert desk.asked == [("one", "1", threading.get_ident()), ("beside", "1", threading.get_ident())]
+    assert stored(store) == {"1", "c1"}
+
+
+def test_the_tempo_is_that_of_one_request(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    desk, tempo = Said(), Tempo()
+    note = desk._note
+
+    def slowly(what: str, key: str) -> None:
+        clock.advance(0.002)
+        note(what, key)
+
+    desk._note = slowly  # type: ignore[method-assign]  # on purpose
+    desk.read(store, client, clock, "1", tempo=tempo, abreast=1)
+    assert tempo.is_quick, "two milliseconds each"
+
+
+def test_what_stands_beside_nothing_is_not_stored(store: Store, client: cx.Client, clock: ManualClock) -> None:
+    desk = Said()
+    desk.gone.add("1")
+    found = desk.read(store, client, clock, "1", "2")
+    assert found["1"] is None
+    assert stored(store) == {"2", "c2"}
+    desk = Said()
+    desk.gone.add("3")
+    desk.read(store, client, clock, "3", tempo=quick())
+    assert [what for what, *_ in desk.asked] == ["one"]
+
+
+@pytest.mark.parametrize("tempo", [None, quick()], ids=["apart", "one after the other"])
+@pytest.mark.parametrize("error", [cx.Retryable("down", sent=False), cx.Rejected("no")])
+def test_an_entity_whose_other_half_fails_is_asked_for_again_as_a_whole(
+    store: Store, client: cx.Client, clock: ManualClock, error: cx.VendorError, tempo: Tempo | None
+) -> None:
+    desk = Said()
+    desk.error = error
+    assert desk.read(store, client, clock, "1", tempo=tempo) == {"1": error}
+    assert stored(store) == set()
+
+
+@pytest.mark.parametrize("tempo", [None, quick()], ids=["apart", "one after the other"])
+def test_what_has_nothing_beside_it_any_more_is_stored_as_it_is(
+    store: Store, client: cx.Client, clock: ManualClock, tempo: Tempo | None
+) -> None:
+    desk = Said()
+    desk.error = cx.NotFound("gone meanwhile")
+    assert isinstance(desk.read(store, client, clock, "1", tempo=tempo)["1"], Pulled)
+    assert stored(store) == {"1"}
+
+
+def test_a_round_that_is_late_ends_behind_a_whole_entity(
+    store: Store, client: cx.Client, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LONGEST", -1.0)
+    desk = Said()
+    found = desk.read(store, client, clock, "1", "2", "3")
+    assert isinstance(found["1"], Pulled)
+    assert "3" not in found
+    assert {f"c{key}" for key in found} | {*found} == stored(store)

@@ -9,7 +9,8 @@ import cxbridge.core.connector as cx
 from cxbridge.core.engine.answers import Answer
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.fresh import Fresh
-from cxbridge.core.engine.turn import MOMENT, Pace, Ready, Turn
+from cxbridge.core.engine.tempo import MOMENT, Tempo
+from cxbridge.core.engine.turn import Ready, Turn
 from cxbridge.core.ledger import Ref, Run
 from tests.core.engine.test_abreast import delivery
 
@@ -24,7 +25,7 @@ def answer(name: str) -> Answer:
 
 
 def turn(*marked: str) -> Turn:
-    made = Turn(cast("Connection", None), cast("cx.Client", None), Pace(), cast("Fresh", None))
+    made = Turn(cast("Connection", None), cast("cx.Client", None), Tempo(), cast("Fresh", None))
     made.begun = {name: cast("Ready", None) for name in marked}
     return made
 
@@ -34,21 +35,21 @@ def turn(*marked: str) -> Turn:
     [(0.0, 32, True), (0.001, 20, True), (0.0025, 8, True), (0.004, 5, False), (0.02, 1, False), (30.0, 1, False)],
 )
 def test_as_many_as_are_answered_within_a_moment(took: float, most: int, quick: bool) -> None:
-    pace = Pace()
-    assert (pace.most, pace.is_quick) == (1, False), "nothing is known yet"
+    tempo = Tempo()
+    assert (tempo.most, tempo.is_quick) == (1, False), "nothing is known yet"
     for _ in range(9):
-        pace.note(took)
-    assert (pace.most, pace.is_quick) == (most, quick)
+        tempo.note(took)
+    assert (tempo.most, tempo.is_quick) == (most, quick)
 
 
 def test_one_that_was_held_up_changes_nothing_and_a_vendor_that_is_slow_from_now_on_does() -> None:
-    pace = Pace()
+    tempo = Tempo()
     for took in (0.001, 0.001, 0.001, 0.8, 0.001):
-        pace.note(took)
-    assert pace.most == 20
+        tempo.note(took)
+    assert tempo.most == 20
     for _ in range(5):
-        pace.note(0.8)
-    assert pace.most == 1
+        tempo.note(0.8)
+    assert tempo.most == 1
 
 
 def test_an_answer_waits_for_those_that_are_marked_and_no_longer_than_a_moment() -> None:
@@ -72,7 +73,7 @@ def test_what_waits_too_long_is_taken_by_whoever_looks() -> None:
 def test_threads_that_mark_at_once_mark_no_more_than_one_would_but_for_one_each() -> None:
     here = turn()
     for _ in range(9):
-        here.pace.note(0.001)
+        here.tempo.note(0.001)
     rooms = [here.room() for _ in range(4)]
     assert rooms == [20, 1, 1, 1]
     for room in rooms:

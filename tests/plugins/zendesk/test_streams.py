@@ -202,7 +202,6 @@ class TestTickets:
         )
         for number in (1, 2, 3):
             desk.get(f"/api/v2/tickets/{number}.json").respond(json={"ticket": make_ticket(number, custom_status_id=9)})
-            desk.get(f"/api/v2/tickets/{number}/comments.json").respond(json={"comments": [], "meta": {}})
         [tickets] = [one for one in account.streams() if one.name == "tickets"]
         shown = [tickets.one(client, key).entities[0].status_native for key in ("1", "2")]
         clock.advance(61)

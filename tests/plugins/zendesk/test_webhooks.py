@@ -168,7 +168,6 @@ def test_a_ticket_comes_with_what_stands_around_it_as_the_export_would_show_it(
     pull: Callable[..., list[cx.Page]],
     desk: respx.MockRouter,
     make_ticket: Make,
-    make_comment: Make,
 ) -> None:
     metrics = {"id": 1, "ticket_id": 5512, "reopens": 2, "replies": 3, "solved_at": None}
     beside = {
@@ -177,8 +176,6 @@ def test_a_ticket_comes_with_what_stands_around_it_as_the_export_would_show_it(
         "groups": [{"id": 46406158244625, "name": "Support"}],
     }
     shown = desk.get(TICKET).respond(json={"ticket": {**make_ticket(), "metric_set": metrics}, **beside})
-    said = [make_comment(13, public=True), make_comment(12, marker=MARKER), make_comment(11)]
-    asked = desk.get(COMMENTS).respond(json={"comments": said, "meta": {"has_more": True, "after_cursor": "x"}})
     page = one("tickets", "5512")
     assert page is not None
     assert page.cursor is None
@@ -186,12 +183,7 @@ def test_a_ticket_comes_with_what_stands_around_it_as_the_export_would_show_it(
         "users": 1,
         "organizations": 1,
         "groups": 1,
-        "comments": 2,
     }
-    told = [comment.source_id for comment in page.beside["comments"]]
-    assert told == ["11", "13"], "as they were said, and our own come with the export"
-    assert asked.call_count == 1, "the newest page is enough"
-    assert dict(asked.calls[0].request.url.params)["sort"] == "-created_at"
     assert "metric_sets" in shown.calls[0].request.url.params["include"]
 
     export = {
@@ -208,6 +200,29 @@ def test_a_ticket_comes_with_what_stands_around_it_as_the_export_would_show_it(
     assert later.beside["organizations"] == page.beside["organizations"]
 
 
+def test_the_newest_comments_are_asked_for_beside_a_ticket(
+    account: Zendesk, client: cx.Client, desk: respx.MockRouter, make_comment: Make
+) -> None:
+    [tickets] = [stream for stream in account.streams() if stream.name == "tickets"]
+    assert tickets.beside is not None
+    said = [make_comment(13, public=True), make_comment(12, marker=MARKER), make_comment(11), {"id": "x"}]
+    asked = desk.get(COMMENTS).respond(json={"comments": said, "meta": {"has_more": True, "after_cursor": "x"}})
+    page = tickets.beside(client, "5512")
+    assert page is not None
+    assert (page.entities, page.cursor, len(page.refused)) == ([], None, 1)
+    told = [comment.source_id for comment in page.beside["comments"]]
+    assert told == ["11", "13"], "as they were said, and our own come with the export"
+    assert asked.call_count == 1, "the newest page is enough"
+    assert dict(asked.calls[0].request.url.params)["sort"] == "-created_at"
+    desk.get(COMMENTS).respond(404, json={"error": "RecordNotFound"})
+    page = tickets.beside(client, "5512")
+    assert page is not None
+    assert page.beside == {}
+    before = len(desk.calls)
+    assert tickets.beside(client, "../1") is None
+    assert len(desk.calls) == before
+
+
 def test_a_ticket_that_is_not_shown_is_none(one: Callable[[str, str], cx.Page | None], desk: respx.MockRouter) -> None:
     desk.get(TICKET).respond(404, json={"error": "RecordNotFound", "description": "Not found"})
     assert one("tickets", "5512") is None
@@ -217,7 +232,6 @@ def test_a_ticket_that_cannot_be_read_is_refused_with_a_reason(
     one: Callable[[str, str], cx.Page | None], desk: respx.MockRouter, make_ticket: Make
 ) -> None:
     desk.get(TICKET).respond(json={"ticket": make_ticket(status=None)})
-    desk.get(COMMENTS).respond(json={"comments": []})
     page = one("tickets", "5512")
     assert page is not None
     assert page.entities == []
@@ -276,7 +290,6 @@ def test_tickets_that_are_asked_for_together_are_shown_as_each_by_itself(
     one: Callable[[str, str], cx.Page | None],
     desk: respx.MockRouter,
     make_ticket: Make,
-    make_comment: Make,
 ) -> None:
     people = [{"id": number, "name": f"Person {number}", "role": "end-user"} for number in (71, 72, 73, 74)]
     companies = [{"id": 81, "name": "Globex"}, {"id": 82, "name": "Initech"}]
@@ -296,14 +309,8 @@ def test_tickets_that_are_asked_for_together_are_shown_as_each_by_itself(
     for number, ticket, users in ((1, first, people[:2]), (2, second, [people[2], people[0], people[3]])):
         beside = {"users": users, "organizations": [companies[number - 1]], "groups": groups}
         desk.get(f"/api/v2/tickets/{number}.json").respond(json={"ticket": ticket, **beside})
-        said = {"comments": [make_comment(number)], "meta": {"has_more": False}}
-        desk.get(f"/api/v2/tickets/{number}/comments.json").respond(json=said)
     found = several("tickets", "1", "2")
-    assert [made.request.url.path for made in desk.calls if made.request.method == "GET"] == [
-        SEVERAL,
-        "/api/v2/tickets/1/comments.json",
-        "/api/v2/tickets/2/comments.json",
-    ]
+    assert [made.request.url.path for made in desk.calls if made.request.method == "GET"] == [SEVERAL]
     assert dict(shown.calls[0].request.url.params) == {
         "ids": "1,2",
         "include": "users,groups,organizations,metric_sets",
@@ -326,7 +333,6 @@ def test_a_ticket_that_is_left_out_or_told_without_its_counts_is_asked_for_by_it
     desk.get(SEVERAL).respond(json={"tickets": [make_ticket(1) | counts(1), make_ticket(2, subject='"metric_set":')]})
     alone = desk.get("/api/v2/tickets/2.json").respond(json={"ticket": make_ticket(2) | counts(2)})
     gone = desk.get("/api/v2/tickets/3.json").respond(404, json={"error": "RecordNotFound"})
-    desk.get(url__regex=r".*/comments\.json").respond(json={"comments": [], "meta": {}})
     found = several("tickets", "1", "2", "3")
     assert found["2"] is not None
     [ticket] = found["2"].entities
@@ -347,7 +353,6 @@ def test_what_cannot_be_read_around_several_is_told_where_it_belongs(
     tickets = [make_ticket(number, **around, requester_id=70 + number) | counts(number) for number in (1, 2)]
     people = [{"id": 71, "name": 5}, {"id": 72, "name": "Mia", "role": "end-user"}, {"name": "without an id"}]
     desk.get(SEVERAL).respond(json={"tickets": [*tickets, {"id": 3, "status": 7} | counts(3)], "users": people})
-    desk.get(url__regex=r".*/comments\.json").respond(json={"comments": [], "meta": {}})
     found = several("tickets", "1", "2", "3")
     refused = {key: list(page.refused) for key, page in found.items() if page is not None}
     assert [len(told) for told in refused.values()] == [1, 0, 1]
