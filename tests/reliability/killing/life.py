@@ -110,8 +110,8 @@ class _Channel:
         self._ending = False
 
     def say(self, **what: Any) -> None:
-        # Whoever hears of the place at which this process ends may hang up before it has ended.
-        self._ending = "place" in what
+        # Whoever hears of the place at which this process ends may hang up before it has ended, whatever another thread says.
+        self._ending = self._ending or "place" in what
         self._socket.sendall(json.dumps(what).encode() + b"\n")
 
     def hear(self) -> dict[str, Any]:

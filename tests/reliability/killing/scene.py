@@ -220,7 +220,10 @@ class Scene:
             return True
         if not fate.place or not end:
             child.signalled()
-        assert child.ended() == -signal.SIGKILL, self.log(child)
+        ended = child.ended()
+        assert ended == -signal.SIGKILL, (
+            f"{ended} instead of being killed at {end or 'rest'} by {fate}: {self.log(child)}"
+        )
         self.restarts += 1
         if not end:
             self.idle_kills += 1
