@@ -14,6 +14,7 @@ from cxbridge.core.connector import Action
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.settle import told_of
 from cxbridge.core.engine.soundness import blaming
+from cxbridge.core.errors import Retryable, Unauthorized
 from cxbridge.core.http import Client
 from cxbridge.core.ledger import Delivery
 from cxbridge.core.logs import structlog
@@ -94,7 +95,10 @@ class Fresh:
                 planted = set(action.planted(self.client, asked))
         except Exception as error:  # noqa: BLE001  # whatever it was, each looks for itself, and meets it where it is dealt with
             self._off = True
-            _log.warning("push.one_by_one", connection=self.connection.name, action=action.name, error=told_of(error))
+            # A vendor that fails or is left alone is told of by whoever looks next.
+            level = "debug" if isinstance(error, Retryable | Unauthorized) else "warning"
+            told = {"connection": self.connection.name, "action": action.name, "error": told_of(error)}
+            getattr(_log, level)("push.one_by_one", **told)
             return
         self._told |= {one: 0.0 if one in planted else until for one in asked}
 

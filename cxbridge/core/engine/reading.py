@@ -250,7 +250,9 @@ def _together(
         raise
     except Exception as error:  # noqa: BLE001  # whatever a connector's code raises by mistake is told as the plugin's
         told = broke(connection, stream, error)
-    _log.warning("read.one_by_one", connection=connection.name, stream=stream.name, error=str(told))
+    # A vendor that fails is told of by whoever asks next.
+    level = "debug" if isinstance(told, Retryable) else "warning"
+    getattr(_log, level)("read.one_by_one", connection=connection.name, stream=stream.name, error=str(told))
     return None
 
 
