@@ -2,10 +2,10 @@
 
     python -m benchmarks.bridge_push --folder EMPTY_FOLDER [--runs 2000] [--latency 0] [--abreast 1]
 
-Each run makes an issue and then a note that names it: four requests in all, answered in this process in place of the network.
-The store is filled first, past any vendor, and the runs are planned. What is measured is every step of every run: marked sent, the
-client, the connector, the outcome with its receipt and audit entry, the next step. Every commit is durable. Prints one line of
-JSON.
+Each run makes an issue and then a note that names it: three requests in all, and a search for every fifty, answered in this process
+in place of the network. The store is filled first, past any vendor, and the runs are planned. What is measured is every step of
+every run: marked sent, the client, the connector, the outcome with its receipt and audit entry, the next step. Every commit is
+durable. Prints one line of JSON.
 """
 
 import argparse

@@ -6,8 +6,8 @@ The vendors answer at once and in the same process, so that what is measured is 
 the connector. A second part lets them answer after 100 ms, with eight writes abreast: there the share of what that
 latency permits is told. The floor (`benchmarks.floor_push`) takes turns with it, and so does DBOS (`benchmarks.peer_dbos`), which
 keeps a journal of steps in SQLite as well. A step of theirs makes one request through the same HTTP client, to a tracker in its
-process; one of ours makes two, since it looks whether that was done before. Goals: half of the floor, 15 times DBOS and 1 ms of
-processor a run; 90 % of what the latency permits.
+process; one of ours looks besides whether that was done before, with a request of its own for the note, and with one for up to
+fifty issues. Goals: half of the floor, 15 times DBOS and 1 ms of processor a run; 90 % of what the latency permits.
 """
 
 import argparse
