@@ -332,3 +332,21 @@ def test_whoever_waits_for_the_last_ones_in_hand_leaves_it_to_them(monkeypatch: 
     threading.Thread(target=work, daemon=True).start()
     assert ended.wait(3 * PATIENCE), "the turn never ended"
     assert queue.done == ["first", "second"]
+
+
+@pytest.mark.parametrize(("alone", "least"), [(False, 1), (True, 0)], ids=["several", "one does more"])
+def test_what_is_due_is_asked_for_before_several_run_out_of_it(alone: bool, least: int) -> None:
+    queue = Queue(*(f"{number:03}" for number in range(3 * BATCH)))
+    waiting: list[int] = []
+
+    def deliver(one: Delivery) -> None:
+        left = len(crew.waiting())
+        # Looked at last: whoever is held up in between counts for nothing.
+        if len(queue.open) > BATCH:
+            waiting.append(left)
+        queue.settle(one)
+
+    crew = Abreast("desk", 4, queue.due, deliver, never, alone=lambda: alone)
+    crew.run()
+    assert min(waiting) >= least
+    assert (min(waiting) == 0) is alone

@@ -18,6 +18,7 @@ from cxbridge.core.http.tokens import MemoryTokens
 from cxbridge.core.ledger import Delivery
 from cxbridge.core.store import Store
 from tests.core.engine.test_abreast import delivery
+from tests.core.engine.test_following import slow
 from tests.core.engine.test_pull_push import Fake, Vendor, connection, due_as_well, pushing
 
 
@@ -28,6 +29,8 @@ class Knowing(Vendor):
         super().__init__(*script)
         self.known = set(planted)
         self.asked: list[Sequence[str]] = []
+        # How many were done each time that it was asked.
+        self.when: list[int] = []
         self.fresh: list[bool] = []
         self.error: Exception | None = None
         self.meanwhile: Callable[[], None] = lambda: None
@@ -38,6 +41,7 @@ class Knowing(Vendor):
 
     def planted(self, _: cx.Client, markers: Sequence[str]) -> Collection[str]:
         self.asked.append(list(markers))
+        self.when.append(len(self.done))
         self.meanwhile()
         if self.error is not None:
             raise self.error
@@ -113,6 +117,19 @@ def test_where_it_cannot_be_asked_each_looks_for_itself_and_it_is_asked_no_more(
     [told] = [line for line in logged if line["event"] == "push.one_by_one"]
     assert (told["connection"], told["action"]) == ("fake", "comment.add_once")
     assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize(("seconds", "ahead"), [(0.1, True), (0.0, False)], ids=["slow", "quick"])
+def test_of_a_slow_vendor_more_are_asked_for_before_those_run_out_that_are_known(
+    store: Store, client: cx.Client, clock: ManualClock, seconds: float, ahead: bool
+) -> None:
+    vendor = Knowing()
+    slow(vendor, clock, seconds)
+    pusher, one = due(store, clock, vendor, MOST + 30)
+    assert pusher.push(one, client, abreast=2).confirmed == MOST + 30
+    assert len(vendor.asked) >= 2
+    first = len(vendor.asked[0])
+    assert (vendor.when[1] < first - 2) is ahead, "two are under way"
 
 
 # -- by itself ---------------------------------------------------------------------------------------------------------
