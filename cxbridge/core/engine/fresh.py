@@ -14,7 +14,7 @@ from cxbridge.core.connector import Action
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.engine.settle import told_of
 from cxbridge.core.engine.soundness import blaming
-from cxbridge.core.errors import Retryable, Unauthorized
+from cxbridge.core.errors import PluginError, Retryable, Unauthorized
 from cxbridge.core.http import Client
 from cxbridge.core.ledger import Delivery
 from cxbridge.core.logs import structlog
@@ -64,7 +64,7 @@ class Fresh:
             return False
         marker = delivery.marker
         if self._is_known(marker):
-            until = self._told.pop(marker)
+            until = self._told.pop(marker, 0)
             self.forget(delivery)
             if len(self._told) < self.few() and self._asking.acquire(blocking=False):
                 try:
@@ -93,6 +93,11 @@ class Fresh:
         try:
             with blaming(self.connection.connector.name, f"{action.name} of {self.connection.name}"):
                 planted = set(action.planted(self.client, asked))
+            if not planted.issubset(asked):
+                # As where it gives what it found in place of the markers: taken for an answer, all would be new.
+                raise PluginError(
+                    self.connection.connector.name, f"{action.name} has planted name what was not asked for"
+                )
         except Exception as error:  # noqa: BLE001  # whatever it was, each looks for itself, and meets it where it is dealt with
             self._off = True
             # A vendor that fails or is left alone is told of by whoever looks next.

@@ -18,7 +18,7 @@ from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, ReadOne, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
 from cxbridge.core.engine.pull import Prepared, Pulled, broke, prepare, store_page
-from cxbridge.core.engine.soundness import blaming
+from cxbridge.core.engine.soundness import Unsound, blaming
 from cxbridge.core.engine.tempo import Tempo
 from cxbridge.core.errors import (
     CxbridgeError,
@@ -241,7 +241,10 @@ def _together(
     told: CxbridgeError
     try:
         with blaming(connection.connector.name, f"stream {stream.name} of {connection.name}"):
-            return stream.several(client, keys) if stream.several is not None else None
+            read_one = stream.several(client, keys) if stream.several is not None else None
+        if read_one is not None and not callable(read_one):
+            raise Unsound(f"it gave {type(read_one).__name__} where a function was expected")
+        return read_one
     except (VendorError, PluginError) as error:
         if isinstance(error, VendorError) and is_down([error]):
             return error

@@ -84,8 +84,8 @@ def planted(rules: Rules, client: cx.Client, markers: Sequence[str]) -> Collecti
     listed = ",".join(f'"{label}"' for label in labels.values())
     asked = {"jql": f"{_within(rules)} AND labels in ({listed})", "fields": "labels", "maxResults": _LABELLED}
     page = client.get(SEARCH, asked).decode(wire.SearchPage)
-    if not page.is_last and page.next_page_token is not None:
-        # There is more than was shown: each is looked for by itself.
+    if not page.is_last and (page.next_page_token is not None or page.is_last is False):
+        # There is more than was shown, whether it says where or not: each is looked for by itself.
         return markers
     found = {label for raw in page.issues for label in _read(bytes(raw), rules).wire.fields.labels or ()}
     return [marker for marker, label in labels.items() if label in found]

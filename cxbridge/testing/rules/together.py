@@ -25,7 +25,7 @@ class TogetherRules(Ruled):
             if stream.one is None:
                 yield Finding(stream.name, "reads several and has no one", "give both: a webhook mostly names one")
                 return
-            keys = list(dict.fromkeys(entity.source_id for entity in lab.whole(stream.name).own))[:_READ]
+            keys = _keys(lab, stream)
             if len(keys) < 2:
                 yield Finding(stream.name, "cannot be judged: it shows one entity", "put two into the lab's vendor")
                 return
@@ -57,7 +57,7 @@ class TogetherRules(Ruled):
             if stream.one is None:
                 yield Finding(stream.name, "reads what stands beside an entity and has no one", "give both, or none")
                 return
-            keys = list(dict.fromkeys(entity.source_id for entity in lab.whole(stream.name).own))[:_READ]
+            keys = _keys(lab, stream)
             with lab.client() as client:
                 for key in keys:
                     one, other = stream.one(client, key), stream.beside(client, key)
@@ -103,6 +103,10 @@ class TogetherRules(Ruled):
                 yield Finding(tried.name, "has planted not name just those that were written", remedy)
 
         yield from each(trials_of(lab), inspect)
+
+
+def _keys(lab: Lab, stream: Stream) -> list[str]:
+    return list(dict.fromkeys(entity.source_id for entity in lab.whole(stream.name).own))[:_READ]
 
 
 def _shown(read: ReadOne, client: Client, key: str) -> object:

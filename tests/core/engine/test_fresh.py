@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -104,7 +105,16 @@ def test_what_was_tried_before_looks_for_itself(store: Store, client: cx.Client,
     assert len(vendor.asked) == 1
 
 
-@pytest.mark.parametrize("error", [cx.Retryable("down", sent=False), cx.Rejected("no such search"), KeyError("secret")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        cx.Retryable("down", sent=False),
+        cx.Rejected("no such search"),
+        cx.Unauthorized("who?"),
+        cx.WireFormat("half"),
+        KeyError("secret"),
+    ],
+)
 def test_where_it_cannot_be_asked_each_looks_for_itself_and_it_is_asked_no_more(
     store: Store, client: cx.Client, clock: ManualClock, error: Exception
 ) -> None:
@@ -117,6 +127,21 @@ def test_where_it_cannot_be_asked_each_looks_for_itself_and_it_is_asked_no_more(
     [told] = [line for line in logged if line["event"] == "push.one_by_one"]
     assert (told["connection"], told["action"]) == ("fake", "comment.add_once")
     assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize("given", ["cxb:0000000000000002", ["cxb-0000000000000002"], [7], None])
+def test_what_names_something_else_is_no_answer(
+    store: Store, client: cx.Client, clock: ManualClock, given: Any
+) -> None:
+    """As where a connector gives one text, what it found, or nothing at all: all would be taken for new."""
+    vendor = Knowing()
+    pusher, one = due(store, clock, vendor, 3)
+    [action] = one.actions.values()
+    one = replace(one, actions={action.name: replace(action, planted=lambda client, markers: given)})
+    with structlog.testing.capture_logs() as logged:
+        assert pusher.push(one, client).confirmed == 3
+    assert vendor.fresh == [False] * 3
+    assert [line["log_level"] for line in logged if line["event"] == "push.one_by_one"] == ["warning"]
 
 
 @pytest.mark.parametrize(("seconds", "ahead"), [(0.1, True), (0.0, False)], ids=["slow", "quick"])

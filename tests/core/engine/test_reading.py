@@ -328,6 +328,18 @@ def test_what_cannot_be_asked_for_together_is_read_one_by_one(
     assert "secret" not in str(told)
 
 
+def test_what_gives_no_function_for_several_is_read_one_by_one(
+    store: Store, client: cx.Client, clock: ManualClock
+) -> None:
+    desk = Desk()
+    desk.several = lambda _, keys: dict.fromkeys(keys)  # type: ignore[assignment, method-assign, return-value]  # on purpose
+    with structlog.testing.capture_logs() as logged:
+        found = desk.read(store, client, clock, "1", "2")
+    assert all(isinstance(one, Pulled) for one in found.values())
+    [told] = [line for line in logged if line["event"] == "read.one_by_one"]
+    assert "it gave dict where a function was expected" in told["error"]
+
+
 def test_what_is_wrong_with_us_ends_asking_for_several(store: Store, client: cx.Client, clock: ManualClock) -> None:
     with pytest.raises(StoreError):
         Desk(StoreError("full")).read(store, client, clock, "1", "2")

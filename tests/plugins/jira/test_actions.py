@@ -358,6 +358,8 @@ def test_for_an_issue_that_is_known_to_be_new_no_other_is_looked_for(desk) -> No
         ({"issues": [{"id": "7", "fields": {"labels": ["vip", LABEL]}}], "isLast": True}, [MARKER]),
         ({"issues": [{"id": "7", "key": "ENG-7", "fields": {"labels": None}}], "nextPageToken": None}, []),
         ({"issues": [], "nextPageToken": "more", "isLast": False}, [MARKER, "cxb:ffffffffffffffff"]),
+        ({"issues": [], "nextPageToken": "more"}, [MARKER, "cxb:ffffffffffffffff"]),
+        ({"issues": [], "isLast": False}, [MARKER, "cxb:ffffffffffffffff"]),
     ],
 )
 def test_which_of_several_markers_some_issue_carries_is_asked_once(
