@@ -131,6 +131,8 @@ class Reading:
                 "groups": self._teams(body.groups),
             }
             yield cx.Page([], cursor, refused=refused, rows={stream: one for stream, one in rows.items() if one.raw})
+            # As `walks` does: nothing of a page is kept while the next one comes.
+            del body, metrics, counts, rows
 
     def users(self, client: cx.Client, cursor: cx.Json) -> Iterator[cx.Page]:
         """Read people as they changed: contacts and agents, by role."""

@@ -42,10 +42,13 @@ def by_cursor(
         else:
             reply = client.get(path, {**params, "cursor": after})
         body = reply.decode(shape)
+        # A page is large: it is gone before the next one is asked for.
+        del reply
         yield body
         if body.end_of_stream:
             return
         after = walk.follow(body.after_cursor, body.rows())
+        del body
 
 
 def by_time(
