@@ -46,6 +46,7 @@ class TestUpgrade:
             ("0004", "0003", "expands", {}),
             ("0005", "0004", "expands", {}),
             ("0006", "0005", "expands", {"records": 0}),
+            ("0007", "0006", "expands", {"runs": 1}),
         ]
 
     def test_it_is_done_once(self, cxbridge: Cxbridge, old: Path) -> None:

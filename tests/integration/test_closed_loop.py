@@ -1,7 +1,7 @@
 """The closed-loop recipe over five simulators and real HTTP; every scene is played on without a further write."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -148,10 +148,16 @@ def test_a_closed_loop_asks_again_once_and_only_those_who_may_be_asked(stage: Fi
     told = figures(stage.bridge.store, stage.bridge.recipe("closed-loop-feedback"), stage.clock)
     assert (told.opened, told.closed, told.loop_rate) == (2, 2, 1.0)
     assert told.hours_to_contact is not None
+    assert sum(told.runs.values()) >= told.opened
     stage.answer(9, verbatim="Much better.", contact_ok=True)
     stage.cycle()
     told = figures(stage.bridge.store, stage.bridge.recipe("closed-loop-feedback"), stage.clock)
     assert told.score_change == pytest.approx(60.0)
+    # Loops that another recipe opened are none of this one's, and none began within the last second.
+    assert figures(stage.bridge.store, stage.bridge.recipe("escalation-to-jira"), stage.clock).has_loops is False
+    stage.world.clock.advance(60)
+    lately = figures(stage.bridge.store, stage.bridge.recipe("closed-loop-feedback"), stage.clock, timedelta(seconds=1))
+    assert (lately.runs, lately.answers, lately.opened, lately.loop_rate) == ({}, 0, 0, None)
 
 
 def test_nobody_is_asked_twice_in_the_quarantine_whoever_asks(stage: Five) -> None:

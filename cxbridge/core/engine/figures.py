@@ -4,7 +4,7 @@ Everything is derived from links, records and the change log; nothing is counted
 """
 
 import statistics
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from cxbridge.core.clock import Clock
-from cxbridge.core.ledger import Link, Ref, body_view
+from cxbridge.core.ledger import Link, Ref, RunState, body_view
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.store import Store, Tx, changes, links, records, runs
 
@@ -39,7 +39,7 @@ class Figures:
     """What a recipe came to. Shares are None where there is nothing to share; times are hours."""
 
     recipe: str
-    runs: dict[str, int] = field(default_factory=dict)
+    runs: dict[RunState, int] = field(default_factory=dict)
     answers: int = 0
     unhappy: int = 0
     opened: int = 0
@@ -59,8 +59,7 @@ def figures(store: Store, recipe: Recipe, clock: Clock, since: timedelta | None 
     begin = now - since if since else None
     with store.read() as tx:
         found = Figures(recipe.id)
-        mine = {one.id for one in _runs(tx, recipe, begin)}
-        found.runs = dict(Counter(one.state for one in _runs(tx, recipe, begin)))
+        found.runs = runs.tally(tx, recipe.id, "steps", begin)
         if recipe.noun != "feedback":
             return found
         found.has_loops = True
@@ -72,17 +71,9 @@ def figures(store: Store, recipe: Recipe, clock: Clock, since: timedelta | None 
         }
         found.answers = len(counted)
         found.unhappy = sum(one["band"] in ("detractor", "dissatisfied", "high_effort") for one in counted.values())
-        loops = list(_loops(tx, recipe, mine, said))
+        loops = list(_loops(tx, recipe, begin, said))
         _sum_up(found, loops, now)
     return found
-
-
-def _runs(tx: Tx, recipe: Recipe, begin: datetime | None) -> list[Any]:
-    return [
-        one
-        for one in runs.find(tx, recipe=recipe.id, limit=100_000)
-        if one.part == "steps" and _within(one.started_at, begin)
-    ]
 
 
 def _within(moment: datetime | None, begin: datetime | None) -> bool:
@@ -102,13 +93,13 @@ def _feedback(tx: Tx, connections: set[str]) -> dict[Ref, Mapping[str, Any]]:
     return shown
 
 
-def _loops(tx: Tx, recipe: Recipe, mine: set[str], said: Mapping[Ref, Mapping[str, Any]]) -> Iterator[Loop]:
+def _loops(tx: Tx, recipe: Recipe, begin: datetime | None, said: Mapping[Ref, Mapping[str, Any]]) -> Iterator[Loop]:
     """Show each answer that a run of the recipe linked with a task, with what became of the task."""
     cases: dict[Ref, list[Ref]] = defaultdict(list)
     tasks: dict[Ref, Ref] = {}
-    for link in _links(tx, recipe):
+    for link in _links(tx, recipe, begin):
         feedback, other = (link.right, link.left) if link.right in said else (link.left, link.right)
-        if feedback not in said or link.made_by not in mine:
+        if feedback not in said:
             continue
         record = records.get(tx, other)
         if record is not None and record.kind == "ticket":
@@ -126,7 +117,8 @@ def _loops(tx: Tx, recipe: Recipe, mine: set[str], said: Mapping[Ref, Mapping[st
         yield loop
 
 
-def _links(tx: Tx, recipe: Recipe) -> Iterator[Link]:
+def _links(tx: Tx, recipe: Recipe, begin: datetime | None) -> Iterator[Link]:
+    """Give what runs of the recipe linked that started since then."""
     relations = {
         str(step.inputs.values.get("relation"))
         for step in recipe.steps
@@ -136,7 +128,16 @@ def _links(tx: Tx, recipe: Recipe) -> Iterator[Link]:
         after: tuple[Ref, Ref] | None = None
         while True:
             page = links.find(tx, relation, _PAGE, after)
-            yield from page
+            made_by = runs.get_many(tx, {link.made_by for link in page})
+            for link in page:
+                run = made_by.get(link.made_by)
+                if (
+                    run is not None
+                    and run.recipe == recipe.id
+                    and run.part == "steps"
+                    and _within(run.started_at, begin)
+                ):
+                    yield link
             if len(page) < _PAGE:
                 break
             after = (page[-1].left, page[-1].right)

@@ -251,7 +251,8 @@ def find(
     if state is not None:
         query = query.where(_deliveries.state == state)
     if recipe is not None:
-        query = query.where(_deliveries.recipe == recipe)
+        # In the states that are asked for with a recipe there are few, see `runs.find`.
+        query = query.where((_deliveries.recipe if state is None else _deliveries.recipe.concat("")) == recipe)
     return _read(tx.connection.execute(query))
 
 

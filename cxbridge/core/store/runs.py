@@ -58,6 +58,7 @@ _last_started = sa.select(sa.func.max(_runs.started_at)).where(*_of_part)
 _last_started_like = _last_started.where(*_begins)
 _count_like = Prepared(sa.select(sa.func.count()).where(*_of_part, *_begins))
 _started_since = Prepared(sa.select(sa.func.count()).where(*_of_part, _runs.started_at >= sa.bindparam("since")))
+_tallied = sa.select(_runs.state, sa.func.count()).group_by(_runs.state)
 _earlier, _begun = schema.runs.alias("earlier"), schema.runs.alias("begun")
 
 
@@ -135,7 +136,8 @@ def find(
     """Read runs, newest first."""
     query = _whole.order_by(_runs.id.desc()).limit(limit)
     if recipe is not None:
-        query = query.where(_runs.recipe == recipe)
+        # Of a record there are few: SQLite must not go through all of the recipe's for them, as it would by an index on that.
+        query = query.where((_runs.recipe if subject is None else _runs.recipe.concat("")) == recipe)
     if state is not None:
         query = query.where(_runs.state == state)
     if subject is not None:
@@ -210,6 +212,15 @@ def counts(tx: Tx) -> dict[tuple[str, RunState], int]:
         sa.select(_runs.recipe, _runs.state, sa.func.count()).group_by(_runs.recipe, _runs.state)
     )
     return {(recipe, state): number for recipe, state, number in rows}
+
+
+def tally(tx: Tx, recipe: str, part: str, since: datetime | None = None) -> dict[RunState, int]:
+    """Count the runs of a part of a recipe by state, where it is told those that started at that time or later."""
+    query = _tallied.where(_runs.recipe == recipe, _runs.part == part)
+    if since is not None:
+        query = query.where(_runs.started_at >= since)
+    rows = tx.connection.execute(query)
+    return {state: number for state, number in rows}  # noqa: C416 - a row has no type that `dict` would take
 
 
 def _like(asked: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -136,6 +136,19 @@ def test_counts(store, run):
         assert runs.counts(tx) == {("a", "done"): 2, ("a", "held"): 1, ("b", "done"): 1}
 
 
+def test_a_part_of_a_recipe_is_counted_by_state_and_since_a_time(store, run, noon):
+    with store.write() as tx:
+        assert runs.tally(tx, "hand-over", "steps") == {}
+        for number, state in enumerate(["done", "done", "held", "done"]):
+            runs.start(tx, run(number, state=state))
+        runs.start(tx, run(8, part="sync:x", state="done"))
+        runs.start(tx, run(9, recipe="other", state="failed"))
+        assert runs.tally(tx, "hand-over", "steps") == {"done": 3, "held": 1}
+        assert runs.tally(tx, "hand-over", "steps", noon + timedelta(seconds=2)) == {"done": 1, "held": 1}
+        assert runs.tally(tx, "hand-over", "steps", noon + timedelta(seconds=9)) == {}
+        assert runs.tally(tx, "hand-over", "sync:x") == {"done": 1}
+
+
 def test_runs_whose_time_has_come_in_the_order_of_their_times(store, run, noon):
     with store.write() as tx:
         runs.start(tx, run(1, state="waiting", wake_at=noon))
