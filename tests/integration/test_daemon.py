@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import msgspec
 import pytest
 
 from cxbridge.core.baton import BATON
+from cxbridge.core.canonical import Container
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.engine.daemon import Daemon, Watcher
 from cxbridge.core.engine.jobs import Board
 from cxbridge.core.engine.pushed import Pushed
-from cxbridge.core.store import outbox, state
+from cxbridge.core.ledger import Ref, incoming
+from cxbridge.core.store import changes, outbox, records, state
 from cxbridge.sandbox.server import Sandbox
 from tests.integration.scene import write_folder
 from tests.integration.test_crashes import ticket
@@ -68,6 +71,25 @@ def test_it_carries_tickets_across_and_hears_of_new_ones(sandbox: Sandbox, tmp_p
         until(lambda: effects(sandbox, "comment.added") == 3, "the third note")
     assert effects(sandbox, "issue.created") == 3
     assert httpx.get(f"{sandbox.control_url}/summary").json()["duplicates"] == []
+
+
+def test_old_changes_go_beside_the_work(sandbox: Sandbox, tmp_path: Path, store_url: str) -> None:
+    write_folder(tmp_path / "d", sandbox.zendesk_url, sandbox.jira_url, store_url)
+    tickets(sandbox, 7001)
+    with Bridge(load(tmp_path / "d" / "cxbridge.toml")) as bridge:
+        for day in range(500, 390, -10):
+            told = Container(source_id="11", name=f"the team on day {day}")
+            with bridge.store.write() as tx:
+                records.apply(tx, "zendesk", [incoming("groups", told)], bridge.clock.now() - timedelta(days=day))
+    with daemon(tmp_path / "d") as running:
+        until(lambda: effects(sandbox, "comment.added") == 1, "the note")
+
+        def kept() -> list[str]:
+            with running.bridge.store.read() as tx:
+                return [one.op for one in changes.of(tx, Ref("zendesk", "groups", "11"))]
+
+        # The last that is older than 400 days, and what came in the ten after that.
+        until(lambda: kept() == ["updated"], "the end of what is old")
 
 
 def test_its_jobs_compute_one_after_the_other(sandbox: Sandbox, tmp_path: Path, store_url: str) -> None:

@@ -37,6 +37,18 @@ def _kept(value: timedelta) -> timedelta:
     return value
 
 
+def _whole(value: Any) -> timedelta | None:
+    if value is None or value == "forever":
+        return None
+    try:
+        kept: timedelta = _interval(value)
+    except ValueError as error:
+        raise ValueError('write a time with its unit, in quotes, like 400d, or "forever"') from error
+    if kept < timedelta(days=30):
+        raise ValueError('this must be at least 30d, or "forever": conditions and people look back')
+    return kept
+
+
 def _patient(value: timedelta) -> timedelta:
     if not timedelta(seconds=1) <= value <= timedelta(minutes=1):
         raise ValueError("this must be between 1s and 1m")
@@ -89,11 +101,16 @@ class _Section(BaseModel):
 
 
 class StoreSettings(_Section):
-    """Where the daemon remembers. `url` is `sqlite:///FILE` or `postgresql://…`; relative files stand beside cxbridge.toml."""
+    """Where the daemon remembers. `url` is `sqlite:///FILE` or `postgresql://…`; relative files stand beside cxbridge.toml.
+
+    `keep_changes` is how long the log of changes is kept whole; of what is older each record keeps the last change. None
+    stands for ever.
+    """
 
     # It may hold a password, when it came from a secret or from the environment.
     url: str = Field(default="sqlite:///cxbridge.db", repr=False)
     key_file: str = "cxbridge.key"
+    keep_changes: Annotated[timedelta | None, BeforeValidator(_whole)] = timedelta(days=400)
 
 
 class DaemonSettings(_Section):

@@ -310,6 +310,10 @@ class Bridge:
         """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come."""
         return self._workshop.plan(on_batch)
 
+    def tidy(self) -> int:
+        """Remove some of the changes that were kept for long enough, at most once a minute; gives how many."""
+        return self._workshop.tidier.tidy(self.library.recipes)
+
     def wake(self) -> "Woken":
         """Move on the runs whose time has come, or whose question was answered."""
         return self.waker.wake()

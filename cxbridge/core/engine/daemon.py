@@ -304,6 +304,9 @@ class Daemon:
         self._on_batch(planned, final=True)
         self._tell_broken()
         self._look_around()
+        forgotten = self.bridge.tidy()
+        if forgotten:
+            _log.info("changes.forgotten", changes=forgotten)
         if planned.wakes_at is not None:
             self._later("wake", planned.wakes_at)
         due = self.bridge.sweeper.next_at(self.bridge.library.recipes)

@@ -13,7 +13,7 @@ from cxbridge.core.ledger import Ref, Run, decode_entity, view
 from cxbridge.core.recipes.decide import changed_fields, in_canary, once_of
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.nouns import several
-from cxbridge.core.store import Store, Tx, changes, identity, links, outbox, receipts, records, runs, state
+from cxbridge.core.store import Store, Tx, changes, identity, keeping, links, outbox, receipts, records, runs, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,8 @@ def _changes_of(tx: Tx, ref: Ref) -> list[Event]:
     found = sorted(changes.of(tx, ref, 200), key=lambda one: one.seq)
     record = records.get(tx, ref)
     events = []
+    if found and found[0].op != "created" and found[0].seq <= keeping.kept_from(tx):
+        events.append(Event(found[0].at, "change", ref.connection, "what changed before is not kept any more", ref))
     for number, change in enumerate(found):
         later = found[number + 1].before if number + 1 < len(found) else (record.body if record else None)
         told: str = change.op

@@ -92,8 +92,8 @@ class Planner:
         """Give the positions of the recipes that may act, and the lowest of them."""
         held = state.pauses(tx)
         active = [one for one in recipes if one.considered and guard.name(one) not in held]
-        known = planning.positions(tx, [_position(one) for one in active])
-        positions = {one.id: known.get(_position(one), 0) for one in active}
+        known = planning.positions(tx, [position_of(one) for one in active])
+        positions = {one.id: known.get(position_of(one), 0) for one in active}
         return positions, min(positions.values(), default=None)
 
     def _plan_batch(self, tx: Tx, recipes: Sequence[Recipe]) -> Planned:
@@ -119,7 +119,7 @@ class Planner:
             batch.lost = restoring.from_lost_time(batch.scopes, self.stepper.connections, subject)
             for recipe in showing.whom(subject, batch.turn):
                 self._meet(batch, recipe, subject)
-        planning.set_positions(tx, [_position(one) for one in group], found[-1].seq if found else ahead)
+        planning.set_positions(tx, [position_of(one) for one in group], found[-1].seq if found else ahead)
         batch.count(showing)
         batch.finish()
         begun = {run.recipe for run in batch.result.runs}
@@ -335,6 +335,7 @@ def _prefix(recipe: Recipe) -> str:
     return "" if recipe.acts else "shadow|"
 
 
-def _position(recipe: Recipe) -> str:
+def position_of(recipe: Recipe) -> str:
+    """Give the name under which it is kept how far a recipe has come."""
     # What a recipe saw in shadow it has not acted on: going live, it starts where it was last live, or at the beginning.
     return f"{_prefix(recipe)}{recipe.id}"

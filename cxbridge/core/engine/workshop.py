@@ -22,6 +22,7 @@ from cxbridge.core.engine.rematching import Rematcher
 from cxbridge.core.engine.steps import Stepper
 from cxbridge.core.engine.surroundings import surroundings
 from cxbridge.core.engine.sweep import Sweeper
+from cxbridge.core.engine.tidy import Tidier
 from cxbridge.core.engine.waking import Waker
 from cxbridge.core.store import Store
 
@@ -53,6 +54,7 @@ class Workshop:
         self.sweeper = Sweeper(store, self.planner, clock)
         self.pusher = Pusher(store, self.stepper, clock, self.library.of_run, probe, on_settled)
         self.waker = Waker(store, self.pusher.settler, clock, self.library.of_run, probe)
+        self.tidier = Tidier(store, clock, configuration.settings.store.keep_changes, probe)
 
     def plan(self, on_batch: Callable[[Planned], None] | None = None) -> Planned:
         """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come.

@@ -7,13 +7,10 @@ it. It outlives those records: only words that many of them share go into it. A 
 Format of a packed value: a Zstandard frame (RFC 8878) that names its dictionary. JSON never begins like one.
 """
 
-import re
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from hashlib import blake2b
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import Literal
@@ -24,12 +21,11 @@ from sqlalchemy.engine import Connection
 
 from cxbridge.core.errors import StoreError
 from cxbridge.core.store import schema
+from cxbridge.core.store.learning import Buffer, id_of, learn
 from cxbridge.core.store.prepared import Prepared
 
 What = Literal["body", "raw"]
 Place = tuple[str, str, What]
-# What the library's functions take.
-Buffer = bytes | bytearray | memoryview
 
 # What each frame begins with, and the longest header of one, in bytes.
 HEADER = 18
@@ -38,15 +34,8 @@ MAGIC = b"\x28\xb5\x2f\xfd"
 SINCE = "0004"
 
 _LEVEL = 3
-_DICTIONARY_SIZE = 32 * 1024
-# Of so many bytes is each part that is taken over. The library would try several and take three times as long; what it finds packs
-# real tickets, answers and made-up records at most 4 % smaller.
-_SEGMENT = 1536
-# Of so many bits is the table in which the library counts what comes again: by its own 20 it would take 6 MB, and twice as long, to
-# find what packs no better.
-_TABLE_BITS = 16
-# So many like values are learnt from, and a word must stand in so many of them to be learnt.
-SAMPLES, SHARED = 500, 20
+# So many like values are learnt from.
+SAMPLES = 500
 # Where values are large, fewer are enough, and no more are kept in memory.
 _SAMPLE_BYTES, _LEAST_SAMPLES = 4 << 20, 100
 # Seconds of each pause in learning.
@@ -57,9 +46,6 @@ SLICE, _SLICE_BYTES, _LEAST_AHEAD = 100, 1 << 20, 201
 _FEW = 20
 # What is shorter is left as it is.
 _WORTH = 64
-_WORDS = re.compile(rb"\w+|\W+")
-# Ids below are kept for dictionaries that are known everywhere, and so are those of 31 bits and more.
-_FIRST_ID, _END_OF_IDS = 1 << 15, 1 << 31
 
 _dictionaries = schema.dictionaries.c
 _current = Prepared(
@@ -366,38 +352,3 @@ def names(head: bytes) -> set[int]:
     except zstandard.ZstdError:
         # Damage is told by whoever reads the value.
         return set()
-
-
-def learn(samples: Sequence[bytes], breathe: Callable[[], object] = lambda: None) -> bytes | None:
-    """Make a dictionary of what many of the samples share; None where that is too little.
-
-    `breathe` is called again and again, between two samples.
-    """
-    try:
-        made = zstandard.train_dictionary(
-            _DICTIONARY_SIZE, list[Buffer](shared(samples, breathe)), k=_SEGMENT, d=8, f=_TABLE_BITS
-        ).as_bytes()
-    except zstandard.ZstdError:
-        return None
-    # Named by all that is in it, its tables too: what is packed with one cannot be unpacked with another.
-    return made[:4] + id_of(made).to_bytes(4, "little") + made[8:]
-
-
-def id_of(content: bytes) -> int:
-    """Give the id that belongs to a dictionary's content."""
-    drawn = int.from_bytes(blake2b(content[8:], digest_size=8).digest())
-    return _FIRST_ID + drawn % (_END_OF_IDS - _FIRST_ID)
-
-
-def shared(samples: Sequence[bytes], breathe: Callable[[], object] = lambda: None) -> list[bytes]:
-    """Leave of each sample only the words that stand in at least `SHARED` of them."""
-    counts: Counter[bytes] = Counter()
-    for sample in samples:
-        counts.update(set(_WORDS.findall(sample)))
-        breathe()
-    common = {word for word, count in counts.items() if count >= SHARED}
-    found = []
-    for sample in samples:
-        found.append(b"".join([word for word in _WORDS.findall(sample) if word in common]))
-        breathe()
-    return found

@@ -126,9 +126,12 @@ def server_type(column: sa.Column[Any]) -> str:
     raise TypeError(f"a column of type {kind!r} cannot be carried over")
 
 
-def many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    """Execute a statement that is written out for each of the rows, whose values are as they lie in the table."""
-    execute_many(tx.connection, spelled(tx.dialect, statement), rows)
+def many(tx: Tx, statement: str, rows: list[tuple[Any, ...]]) -> int:
+    """Execute a statement that is written out for each of the rows, whose values are as they lie in the table.
+
+    Gives how many rows of the table all of them met.
+    """
+    return execute_many(tx.connection, spelled(tx.dialect, statement), rows)
 
 
 def spelled(dialect: Dialect, statement: str) -> str:

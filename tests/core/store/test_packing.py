@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.ledger import Incoming, Ref
-from cxbridge.core.store import Store, changes, compacting, migrate, packing, records, schema, state
-from cxbridge.core.store.packing import MAGIC, SAMPLES, SHARED
+from cxbridge.core.store import Store, changes, compacting, learning, migrate, packing, records, schema, state
+from cxbridge.core.store.learning import SHARED
+from cxbridge.core.store.packing import MAGIC, SAMPLES
 
 Make = Callable[..., Incoming]
 MANY = SAMPLES + 200
@@ -109,7 +110,7 @@ def test_pages_too_small_to_learn_from_are_learnt_from_together_and_nobody_waits
     store: Store, item: Make, noon: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
-    learn = packing.learn
+    learn = learning.learn
 
     def slow(samples: Sequence[bytes], breathe: Callable[[], object]) -> bytes | None:
         assert go.wait(30)
@@ -165,14 +166,14 @@ def test_no_word_of_a_few_is_in_a_dictionary(store: Store, item: Make, noon: dat
 def test_others_come_to_their_turn_after_each_sample() -> None:
     breaths: list[int] = []
     draw = random.Random(1)
-    content = packing.learn([ticket(number, draw) for number in range(SAMPLES)], lambda: breaths.append(1))
+    content = learning.learn([ticket(number, draw) for number in range(SAMPLES)], lambda: breaths.append(1))
     assert content is not None
     assert len(breaths) == 2 * SAMPLES
 
 
 def test_only_words_that_many_share_are_learnt_from() -> None:
     samples = [b'{"name":"Ada %d","state":"open"}' % number for number in range(SHARED)] + [b'{"name":"Grace"}']
-    assert set(packing.shared(samples)) == {b'{"name":"Ada ","state":"open"}', b'{"name":""}'}
+    assert set(learning.shared(samples)) == {b'{"name":"Ada ","state":"open"}', b'{"name":""}'}
 
 
 @given(st.binary(max_size=400), st.booleans())

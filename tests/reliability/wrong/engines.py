@@ -108,7 +108,7 @@ def _position_first() -> AbstractContextManager[object]:
             found = changes.after(tx, start, plan.BATCH) if start is not None else []
             for one in recipes:
                 if found and positions.get(one.id) == start:
-                    planning.set_position(tx, plan._position(one), found[-1].seq)
+                    planning.set_position(tx, plan.position_of(one), found[-1].seq)
         if not found:
             return Planned()
         planner.probe("plan.decided")
