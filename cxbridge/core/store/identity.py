@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from cxbridge.core.ledger import Ref
 from cxbridge.core.store import changes, schema
 from cxbridge.core.store.prepared import Prepared
-from cxbridge.core.store.statements import chunks, fill, replacing, row_of, take_numbers
+from cxbridge.core.store.statements import chunks, fill, replacing, row_of, take_numbers, unsought
 from cxbridge.core.store.tx import Tx
 
 MatchState = Literal["suggested", "confirmed", "rejected", "split"]
@@ -44,9 +44,11 @@ _remove_key = sa.delete(schema.identity_keys).where(
 _remove_match = sa.delete(schema.matches).where(
     _matches.left == sa.bindparam("its_left"), _matches.right == sa.bindparam("its_right")
 )
-# One walk along an index per side; an OR over both would be left to the database's mood.
+# One walk along an index per side; an OR over both would be left to the database's mood. All that are confirmed are far more.
 _partners = [
-    sa.select(here, there).where(_confirmed, here.in_(sa.bindparam("refs", expanding=True)))
+    sa.select(here, there).where(
+        unsought(_matches.state) == "confirmed", here.in_(sa.bindparam("refs", expanding=True))
+    )
     for here, there in ((_matches.left, _matches.right), (_matches.right, _matches.left))
 ]
 

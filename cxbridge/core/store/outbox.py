@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, DeliveryState, Ref
 from cxbridge.core.store import schema
 from cxbridge.core.store.prepared import Among, Prepared
-from cxbridge.core.store.statements import row_of, take_numbers
+from cxbridge.core.store.statements import row_of, take_numbers, unsought
 from cxbridge.core.store.tx import Tx
 
 _deliveries = schema.deliveries.c
@@ -251,8 +251,8 @@ def find(
     if state is not None:
         query = query.where(_deliveries.state == state)
     if recipe is not None:
-        # In the states that are asked for with a recipe there are few, see `runs.find`.
-        query = query.where((_deliveries.recipe if state is None else _deliveries.recipe.concat("")) == recipe)
+        # In the states that are asked for with a recipe there are few.
+        query = query.where((_deliveries.recipe if state is None else unsought(_deliveries.recipe)) == recipe)
     return _read(tx.connection.execute(query))
 
 

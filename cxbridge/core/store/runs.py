@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cxbridge.core.ledger import ACTIVE_RUNS, Ref, Run, RunState
 from cxbridge.core.store import schema
 from cxbridge.core.store.prepared import Among, Prepared
-from cxbridge.core.store.statements import ignoring, row_of
+from cxbridge.core.store.statements import ignoring, row_of, unsought
 from cxbridge.core.store.tx import Tx
 
 _runs = schema.runs.c
@@ -136,8 +136,8 @@ def find(
     """Read runs, newest first."""
     query = _whole.order_by(_runs.id.desc()).limit(limit)
     if recipe is not None:
-        # Of a record there are few: SQLite must not go through all of the recipe's for them, as it would by an index on that.
-        query = query.where((_runs.recipe if subject is None else _runs.recipe.concat("")) == recipe)
+        # Of a record there are few.
+        query = query.where((_runs.recipe if subject is None else unsought(_runs.recipe)) == recipe)
     if state is not None:
         query = query.where(_runs.state == state)
     if subject is not None:

@@ -3,7 +3,7 @@
 import pytest
 
 from cxbridge.core.ledger import Ref
-from cxbridge.core.store import approvals, asks, changes, counting, outbox, receipts, records, runs
+from cxbridge.core.store import approvals, asks, changes, counting, identity, outbox, receipts, records, runs
 
 ONE = Ref("desk", "tickets", "1")
 
@@ -98,6 +98,8 @@ def test_counting_anew_reads_an_index_and_not_the_records(plan):
             "ix_runs_active (recipe=? AND part=? AND key=?)",
         ),
         (outbox.unsettled, "ix_deliveries_run_seq (run=?)"),
+        (lambda tx, some: identity.of(tx, [Ref("desk", "users", one) for one in some]), "t=?)"),
+        (lambda tx, some: identity.clusters(tx, [Ref("desk", "users", one) for one in some]), "t=?)"),
         (lambda tx, some: outbox.by_marker(tx, "desk", some), "ix_deliveries_connection_marker_seq (connection=? AND"),
     ],
 )
