@@ -8,10 +8,16 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from cxbridge.core.clock import Clock
+from cxbridge.core.engine import tidy
+from cxbridge.core.engine.connections import Probe
+from cxbridge.core.engine.tidy import Tidier
+from cxbridge.core.store import Store, Tx, keeping
 from tests.reliability import volumes
 from tests.reliability.simulation.day import Played, play
 from tests.reliability.stage import Ground
@@ -53,6 +59,28 @@ def test_after_a_day_of_faults_nothing_is_lost_and_nothing_done_twice(ground: Gr
 @pytest.mark.parametrize("seed", ONCE_WRONG)
 def test_a_day_that_was_once_wrong_stays_right(ground: Ground, seed: int) -> None:
     _day(ground, seed)
+
+
+@pytest.mark.parametrize("minutes", [5, 60])
+def test_a_day_is_as_sound_with_a_log_of_changes_that_keeps_minutes(
+    ground: Ground, minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, forget, gone = Tidier.__init__, keeping.forget, Counter[int]()
+
+    def brief(tidier: Tidier, store: Store, clock: Clock, _: object, probe: Probe) -> None:
+        made(tidier, store, clock, timedelta(minutes=minutes), probe)
+
+    def counted(tx: Tx, before: datetime, upto: int, most: int) -> keeping.Forgotten:
+        done = forget(tx, before, upto, most)
+        gone[seed] += done.gone
+        return done
+
+    monkeypatch.setattr(Tidier, "__init__", brief)
+    monkeypatch.setattr(keeping, "forget", counted)
+    monkeypatch.setattr(tidy, "_BATCH", 7)
+    for seed in range(5_000, 5_010):
+        _day(ground, seed)
+        assert gone[seed] > 0
 
 
 @pytest.mark.skipif("CXBRIDGE_SEED" not in os.environ, reason="set CXBRIDGE_SEED to the seed that a failure printed")
