@@ -80,6 +80,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One entity as pulled, ready to be stored: as `Record`, with the vendor's own bytes where they came along.
 
+    Of a page of rows those are a look into the vendor's answer, which stays for as long as that, and no copy.
     `imprint` is that of the bytes it was mapped from, see `imprints`. One that is `as_stored` was not mapped, as the store holds it
     just as it came: `digest`, `ordinal` and `deleted` are those of the store, and there is no body.
     """
@@ -91,7 +92,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digest: bytes
     ordinal: int
     deleted: bool = False
-    raw: bytes | None = None
+    raw: bytes | memoryview | None = None
     source_key: str | None = None
     imprint: bytes | None = None
     as_stored: bool = False
@@ -276,7 +277,7 @@ def _digest(entity: AnyEntity, body: bytes) -> bytes:
 def incoming(
     stream: str,
     entity: AnyEntity,
-    raw: bytes | None = None,
+    raw: bytes | memoryview | None = None,
     *,
     row: bytes | msgspec.Raw | None = None,
     mapping: bytes = b"",

@@ -39,7 +39,7 @@ def items_of(connector: str, stream: str, page: Page, holding: Holding, refused:
             if isinstance(entity, str):
                 refused.append(entity)
                 continue
-            raw = bytes(row) if own else None
+            raw = memoryview(row) if own else None
             beside = also.get(entity.source_id, b"") if also else b""
             found.append(incoming(name, entity, raw, row=row, mapping=mapping, also=beside))
     return found

@@ -193,7 +193,7 @@ class Wire:
         encoding = told.get("content-encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise WireFormat("the answer is compressed in a way that was not asked for")
-        sink: _Plain | _Gunzip = _Gunzip(self._max_body) if "gzip" in encoding else _Plain(self._max_body)
+        sink: _Plain | _Gunzip = _Gunzip(self._max_body) if "gzip" in encoding else _Plain(self._max_body, declared)
         stream = response.stream
         if not isinstance(stream, httpx.SyncByteStream):
             raise TypeError("the transport gave an asynchronous answer")
@@ -214,10 +214,11 @@ class Wire:
 
 
 class _Plain:
-    __slots__ = ("_first", "_held", "_most", "received")
+    __slots__ = ("_declared", "_first", "_held", "_most", "received")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, declared: int | None) -> None:
         self._most = most
+        self._declared = declared
         self._first = b""
         self._held: io.BytesIO | None = None
         self.received = 0
@@ -234,6 +235,11 @@ class _Plain:
         else:
             # Gives what it holds without another copy, unlike a list of parts: a body may be large.
             self._held = io.BytesIO()
+            if self._declared:
+                # All the room at once: a buffer that grows leaves holes in the memory.
+                self._held.seek(self._declared - 1)
+                self._held.write(bytes(1))
+                self._held.seek(0)
             self._held.write(self._first)
             self._held.write(chunk)
 

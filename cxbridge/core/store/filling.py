@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from cxbridge.core.ledger import ChangeOp, Incoming
 from cxbridge.core.store import counting, packing, schema
+from cxbridge.core.store.learning import Buffer
 from cxbridge.core.store.statements import fill, many, take_numbers
 from cxbridge.core.store.tx import Tx
 
@@ -119,7 +120,7 @@ def log(tx: Tx, replaced: Sequence[tuple[int, ChangeOp]], first: int, at: int) -
         many(tx, _log_replaced, rows)
 
 
-def _sliced(rows: Sequence[T], packed: Iterator[bytes]) -> Iterator[list[tuple[T, bytes]]]:
+def _sliced(rows: Sequence[T], packed: Iterator[Buffer]) -> Iterator[list[tuple[T, Buffer]]]:
     """Put what was packed beside its rows, slice by slice; a value too few must not leave a row out in silence."""
     for start in range(0, len(rows), packing.SLICE):
         some = rows[start : start + packing.SLICE]

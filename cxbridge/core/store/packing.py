@@ -119,7 +119,7 @@ class Packs:
             self._known[ident] = known
         return known
 
-    def learnt(self, place: Place, values: Iterable[bytes]) -> bytes | None:
+    def learnt(self, place: Place, values: Iterable[Buffer]) -> bytes | None:
         """Give the dictionary of a stream that was learnt from these values and those met before; None where there is none yet.
 
         From a page that is enough by itself it is learnt at once. From what comes bit by bit it is learnt beside the work that goes
@@ -137,7 +137,8 @@ class Packs:
             for value in values:
                 if len(kept) >= SAMPLES or size >= _SAMPLE_BYTES:
                     break
-                kept.append(value)
+                # A copy: what is looked into is larger, and would stay until enough have come.
+                kept.append(bytes(value))
                 size += len(value)
             if len(kept) < (_LEAST_SAMPLES if size >= _SAMPLE_BYTES else SAMPLES):
                 return None
@@ -173,7 +174,7 @@ class Packer:
         rows = _current.rows(connection, {"connection": name}) if packs.packed else ()
         self._ids: dict[tuple[str, str], int] = {(stream, what): ident for stream, what, ident in rows}
 
-    def learn(self, stream: str, what: What, values: Iterable[bytes]) -> None:
+    def learn(self, stream: str, what: What, values: Iterable[Buffer]) -> None:
         """Let the values of a page be learnt from, before they are packed; nothing where the stream has its dictionary."""
         if not self._packs.packed or (stream, what) in self._ids:
             return
@@ -222,7 +223,7 @@ class Batch:
         self._dictionary = dictionary
         self._slices: list[_Slice] = []
 
-    def add(self, what: What, values: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    def add(self, what: What, values: Iterable[tuple[str, Buffer]]) -> Iterator[Buffer]:
         """Take values by their streams, in the order in which they will be asked for; gives them as they are to be stored."""
         slices = []
         for stream, some in groupby(values, itemgetter(0)):
@@ -260,9 +261,9 @@ class Batch:
             one.begin()
 
 
-def _cut(values: Sequence[bytes]) -> Iterator[list[bytes]]:
+def _cut(values: Sequence[Buffer]) -> Iterator[list[Buffer]]:
     """Cut values into slices: of so many, or of fewer where they are large, since the library wants as much room again."""
-    part: list[bytes] = []
+    part: list[Buffer] = []
     size = 0
     for value in values:
         if part and (len(part) == SLICE or size + len(value) > _SLICE_BYTES):
@@ -279,10 +280,10 @@ class _Slice:
 
     __slots__ = ("_claim", "_dictionary", "_done", "_found", "_packs", "_values")
 
-    def __init__(self, values: list[bytes], packs: Packs, dictionary: zstandard.ZstdCompressionDict | None) -> None:
+    def __init__(self, values: list[Buffer], packs: Packs, dictionary: zstandard.ZstdCompressionDict | None) -> None:
         self._values, self._packs, self._dictionary = values, packs, dictionary
         self._claim, self._done = threading.Lock(), threading.Event()
-        self._found: list[bytes] | Exception = []
+        self._found: list[Buffer] | Exception = []
 
     def __len__(self) -> int:
         return len(self._values)
@@ -299,7 +300,7 @@ class _Slice:
         self._done.set()
         return True
 
-    def take(self, meanwhile: Callable[[], None]) -> list[bytes]:
+    def take(self, meanwhile: Callable[[], None]) -> list[Buffer]:
         """Give them packed, once; `meanwhile` is done before another thread is waited for.
 
         Raises:
@@ -314,7 +315,7 @@ class _Slice:
         return found
 
 
-def _pack_all(values: list[bytes], packs: Packs, dictionary: zstandard.ZstdCompressionDict | None) -> list[bytes]:
+def _pack_all(values: list[Buffer], packs: Packs, dictionary: zstandard.ZstdCompressionDict | None) -> list[Buffer]:
     """Pack like values as `Packer.pack` does each, many of them in one call of the library."""
     places = [
         place for place, value in enumerate(values) if value[:4] == MAGIC or (packs.packed and len(value) >= _WORTH)

@@ -18,7 +18,7 @@ from cxbridge.core.clock import ManualClock
 from cxbridge.core.errors import ConfigError, StoreError
 from cxbridge.core.ledger import Incoming, Ref
 from cxbridge.core.store import Store, changes, compacting, learning, migrate, packing, records, schema, state
-from cxbridge.core.store.learning import SHARED
+from cxbridge.core.store.learning import SHARED, Buffer
 from cxbridge.core.store.packing import MAGIC, SAMPLES
 
 Make = Callable[..., Incoming]
@@ -349,14 +349,14 @@ class TestBatch:
                 first, second = batch.add("body", values), batch.add("raw", values)
                 with batch.ahead():
                     assert list(first) == alone
-                    assert [tx.packs.unpack(tx.connection, one) for one in second] == [one for _, one in values]
+                    assert [tx.packs.unpack(tx.connection, bytes(one)) for one in second] == [one for _, one in values]
 
     def test_it_works_ahead_of_whoever_asks_and_ends_with_the_block(
         self, filled: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pack_all, packed_by = packing._pack_all, []
 
-        def watched(some: list[bytes], *more: Any, **named: Any) -> list[bytes]:
+        def watched(some: list[Buffer], *more: Any, **named: Any) -> list[Buffer]:
             packed_by.append(threading.current_thread().name)
             return pack_all(some, *more, **named)
 
@@ -379,9 +379,9 @@ class TestBatch:
     ) -> None:
         pack_all = packing._pack_all
         begun, helped = threading.Event(), threading.Event()
-        packed_here: list[bytes] = []
+        packed_here: list[Buffer] = []
 
-        def watched(some: list[bytes], *more: Any, **named: Any) -> list[bytes]:
+        def watched(some: list[Buffer], *more: Any, **named: Any) -> list[Buffer]:
             if threading.current_thread().name == "packing":
                 begun.set()
                 assert helped.wait(30), "nobody did anything meanwhile"
@@ -397,7 +397,7 @@ class TestBatch:
             packed = batch.add("body", values)
             with batch.ahead():
                 assert begun.wait(30)
-                assert [tx.packs.unpack(tx.connection, one) for one in packed] == [one for _, one in values]
+                assert [tx.packs.unpack(tx.connection, bytes(one)) for one in packed] == [one for _, one in values]
         assert packed_here[0] == values[-1][1]
 
     def test_large_values_are_packed_a_few_at_a_time(self, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +405,7 @@ class TestBatch:
         slices: list[int] = []
         pack_all = packing._pack_all
 
-        def watched(some: list[bytes], *more: Any, **named: Any) -> list[bytes]:
+        def watched(some: list[Buffer], *more: Any, **named: Any) -> list[Buffer]:
             slices.append(sum(map(len, some)))
             return pack_all(some, *more, **named)
 
@@ -413,7 +413,7 @@ class TestBatch:
         with filled.write() as tx:
             batch = packing.Packer(tx.packs, tx.connection, "desk").batch()
             packed = list(batch.add("body", values))
-            assert [tx.packs.unpack(tx.connection, one) for one in packed] == [value for _, value in values]
+            assert [tx.packs.unpack(tx.connection, bytes(one)) for one in packed] == [value for _, value in values]
         assert slices == [1_000_000, 100_000, 3_000_000, 1_000_005, 99_000]
 
     def test_a_value_that_goes_missing_leaves_no_row_out_in_silence(
@@ -455,4 +455,4 @@ class TestBatch:
             found = list(packed)
         assert all((one == value) is (value[:4] != MAGIC) for one, (_, value) in zip(found, values, strict=True))
         with filled.read() as tx:
-            assert [tx.packs.unpack(tx.connection, one) for one in found] == [value for _, value in values]
+            assert [tx.packs.unpack(tx.connection, bytes(one)) for one in found] == [value for _, value in values]
