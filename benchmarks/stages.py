@@ -21,7 +21,7 @@ from benchmarks.sending import Sender
 from cxbridge.console.endpoints import path_of
 from cxbridge.core.config import load
 from cxbridge.core.engine.bridge import Bridge
-from cxbridge.core.store import outbox, state
+from cxbridge.core.store import outbox
 
 MOCK, FLOOR = "benchmarks.mock_vendors", "benchmarks.floor_webhooks"
 # More than a stream's dictionary is learnt from, which happens once in its life and is no part of how it goes on after that.
@@ -154,10 +154,10 @@ def bridged(abreast: int) -> Iterator[Bridged]:
     with measure.folder() as place, measure.server(MOCK) as (url, pid), httpx.Client(base_url=url) as vendors:
         at = f"127.0.0.1:{_free_port()}"
         settings = _write(place, url, at, abreast)
-        with Bridge(load(settings)) as bridge, bridge.store.read() as tx:
+        with Bridge(load(settings)) as bridge:
             if bridge.library.errors:
                 raise SystemExit(f"the recipe cannot be loaded: {bridge.library.errors}")
-            address = f"http://{at}{path_of(state.instance_key(tx), 'desk')}"
+            address = f"http://{at}{path_of(bridge.instance_key(), 'desk')}"
 
         def start(before: int) -> "Popen[bytes]":
             return daemon.start(settings, place / f"log-{before}")[0]

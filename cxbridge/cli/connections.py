@@ -140,14 +140,14 @@ def webhooks(
     A path is a secret: whoever has it can make cxbridge look at a connection again, though never believe anything.
     """
     from cxbridge.console.endpoints import Endpoints
-    from cxbridge.core.store import inbox, planning, state
+    from cxbridge.core.store import inbox, planning
 
     output = Output(json)
     with opening.bridge(config, database, read_only=True, writing=False) as bridge:
         settings = bridge.configuration.settings.webhooks
         names = [bridge.connection(name).name] if name else list(bridge.connections)
+        endpoints = Endpoints(bridge.connections, bridge.instance_key()).all
         with bridge.store.read() as tx:
-            endpoints = Endpoints(bridge.connections, state.instance_key(tx)).all
             heard = inbox.heard(tx)
             counts = {one: planning.tallies(tx, f"{one}/webhooks") for one in names}
     rows = [

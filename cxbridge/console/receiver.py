@@ -10,7 +10,7 @@ from cxbridge.console.listener import Listener
 from cxbridge.core.config.settings import host_and_port
 from cxbridge.core.engine.bridge import Bridge
 from cxbridge.core.logs import structlog
-from cxbridge.core.store import Tx, state
+from cxbridge.core.store import Tx
 
 _log = structlog.get_logger("cxbridge")
 
@@ -30,8 +30,7 @@ class Receiver:
         remember: Callable[[Tx, Iterable[str]], None] = lambda _tx, _jobs: None,
     ) -> None:
         settings = bridge.configuration.settings.webhooks
-        with bridge.store.read() as tx:
-            self.endpoints = Endpoints(bridge.connections, state.instance_key(tx))
+        self.endpoints = Endpoints(bridge.connections, bridge.instance_key())
 
         def on_storing(tx: Tx, connections: set[str]) -> None:
             remember(tx, {f"inbox:{connection}" for connection in connections})

@@ -5,7 +5,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -108,8 +108,9 @@ class Bridge:
                 breakers=KeptBreakers(self.store),
                 shared=bool(self.worker),
             )
-            with self.store.write() if self.store.writing else self.store.read() as tx:
-                self._instance = state.kept_instance_key(tx)
+            with self.store.read() as tx:
+                # Another key than the store's is told at once.
+                state.has_instance_key(tx)
             self._key = key
         except BaseException:
             self.store.close()
@@ -134,6 +135,25 @@ class Bridge:
 
         return asked
 
+    def instance_key(self) -> bytes:
+        """Give the key that markers and the addresses of webhooks are made with. It is made when it is first asked for.
+
+        Raises:
+            ConfigError: it was altered in the store. StoreError: it has to be made, and the store cannot be written now.
+        """
+        kept = self._kept_key()
+        if kept is not None:
+            return kept
+        # Once in the life of a store, whoever asks: an address that is shown must stay.
+        url, writing = self.configuration.store_url, self.store.writing
+        made = nullcontext(self.store) if writing else closing(Store.open(url, clock=self.clock, key=self._key))
+        with made as store, store.write() as tx:
+            return state.instance_key(tx)
+
+    def _kept_key(self) -> bytes | None:
+        with self.store.read() as tx:
+            return state.instance_key(tx) if state.has_instance_key(tx) else None
+
     # -- put together when it is first asked for ---------------------------------------------------------------------------------
 
     @property
@@ -149,7 +169,8 @@ class Bridge:
                     self.store,
                     self.clock,
                     self.identifier,
-                    instance=state.opened(self._instance, self._key),
+                    # Who only looks writes nothing, and what is made up for that stays in this process.
+                    instance=self.instance_key() if self.store.writing else self._kept_key() or secrets.token_bytes(32),
                     probe=self.probe,
                     on_settled=self._on_settled,
                 )

@@ -10,6 +10,7 @@ only to whoever noted a later head elsewhere.
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -333,7 +334,11 @@ def _stand(tx: Tx) -> _Stand:
     rows = fetch(tx.connection, _statements(tx.dialect).read, (state.INSTANCE_KEY, _HEAD))
     held = {name: bytes(value) for name, value, _ in rows}
     sealed, kept = held.get(state.INSTANCE_KEY), held.get(_HEAD)
-    keys = _derived(state.opened(sealed, tx.key) if sealed is not None else state.instance_key(tx))
+    if sealed is None and not tx.writing:
+        # Nothing was entered yet. What is there all the same is by somebody else, and fits no key.
+        keys = _derived(secrets.token_bytes(32))
+    else:
+        keys = _derived(state.instance_key(tx) if sealed is None else state.opened(sealed, tx.key))
     return _Stand(keys, kept, None if kept is None else _opened(keys, kept), rows[0][2] or 0 if rows else 0)
 
 

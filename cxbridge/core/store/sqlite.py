@@ -128,8 +128,8 @@ def _set_up(connection: Any, *, writer: bool) -> None:
         run(f"PRAGMA wal_autocheckpoint = {_LOG_SIZE // page}")
         run(f"PRAGMA journal_size_limit = {_LOG_SIZE}")
     # In KiB, of each connection. What is looked up again and again is the upper part of the indices, which a million records make a
-    # quarter of a megabyte large; the rest comes from the system's cache. A page of records that is written needs two.
-    run("PRAGMA cache_size = -4000")
+    # quarter of a megabyte large; the rest comes from the system's cache. With four times as much nothing gets quicker.
+    run("PRAGMA cache_size = -1000")
     run("PRAGMA foreign_keys = ON")
     run("PRAGMA temp_store = MEMORY")
     # A disk error under a memory map is a signal that kills the process, not an exception.

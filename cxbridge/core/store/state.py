@@ -69,30 +69,32 @@ def meta_set(tx: Tx, name: str, value: bytes | None) -> None:
         _keep.run(tx.connection, {"name": name, "value": value})
 
 
-def instance_key(tx: Tx) -> bytes:
-    """Give the 32 random bytes that markers are made with.
-
-    Raises:
-        ConfigError, StoreError: as `kept_instance_key` does; also where it was altered in the store.
-    """
-    return opened(kept_instance_key(tx), tx.key)
-
-
-def kept_instance_key(tx: Tx) -> bytes:
-    """Give the instance key as it is kept, for `opened`: a pull never needs it, and opening it loads a library of 7 MB.
-
-    It is made once, in a write transaction, and sealed if there is a key; what was kept unsealed is sealed then, too.
+def has_instance_key(tx: Tx) -> bool:
+    """Whether the instance key was made: whoever only pulls never needs it, and to seal or open it loads a library of 7 MB.
 
     Raises:
         ConfigError: it is sealed and the store was opened with another key, or none.
-        StoreError: it has not been made yet and this is no write transaction.
+    """
+    kept = meta_get(tx, INSTANCE_KEY)
+    if kept is not None and is_sealed(kept):
+        fits(_key_for(tx.key), INSTANCE_KEY, kept)
+    return kept is not None
+
+
+def instance_key(tx: Tx) -> bytes:
+    """Give the 32 random bytes that markers are made with.
+
+    They are made once, in a write transaction, and sealed if there is a key; what was kept unsealed is sealed then, too.
+
+    Raises:
+        ConfigError: they are sealed and the store was opened with another key, or none; or they were altered in the store.
+        StoreError: they have not been made yet and this is no write transaction.
     """
     kept = meta_get(tx, INSTANCE_KEY)
     if kept is None:
         if not tx.writing:
             raise StoreError(
-                "the store has no instance key yet: it is made when the store is opened for writing, so start the "
-                "daemon or a pull first"
+                "the store has no instance key yet: it is made by whoever first plans or listens, so start the daemon first"
             )
         made = os.urandom(32)
         kept = made if tx.key is None else seal(tx.key, INSTANCE_KEY, made)
@@ -100,9 +102,7 @@ def kept_instance_key(tx: Tx) -> bytes:
     elif not is_sealed(kept) and tx.key is not None and tx.writing:
         kept = seal(tx.key, INSTANCE_KEY, kept)
         meta_set(tx, INSTANCE_KEY, kept)
-    elif is_sealed(kept):
-        fits(_key_for(tx.key), INSTANCE_KEY, kept)
-    return kept
+    return opened(kept, tx.key)
 
 
 @lru_cache(maxsize=4)

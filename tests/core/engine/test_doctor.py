@@ -71,6 +71,7 @@ class Place:
     def used(self) -> "Place":
         """Let a daemon have worked here until now."""
         with self.bridge() as bridge, bridge.store.write() as tx:
+            state.instance_key(tx)
             for connection, stream in bridge.streams():
                 checkpoints.put(
                     tx,

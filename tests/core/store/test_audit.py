@@ -307,6 +307,16 @@ def test_the_chain_of_another_instance_does_not_pass_for_this_one(chain: Store) 
     assert verified(chain)[1] == 1
 
 
+def test_without_an_instance_key_there_is_no_chain_and_what_is_there_fits_none(chain: Store) -> None:
+    with chain.write() as tx:
+        state.meta_set(tx, state.INSTANCE_KEY, None)
+    assert verified(chain)[1] == 1
+    with chain.write() as tx:
+        tx.connection.exec_driver_sql("DELETE FROM audit")
+        tx.connection.exec_driver_sql("DELETE FROM meta WHERE name = 'the head of the audit chain'")
+    assert verified(chain) == (0, None)
+
+
 def test_with_another_key_file_nothing_can_be_said(tmp_path: Any, clock: ManualClock) -> None:
     url = f"sqlite:///{tmp_path}/sealed.db"
     first = Store.open(url, clock=clock, key=bytes(32))

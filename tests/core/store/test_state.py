@@ -91,5 +91,5 @@ class TestInstanceKey:
         for key, told in ((None, "is sealed: name the key file"), (OTHER_KEY, "was sealed with the key")):
             store = Store.open(store_url, clock=clock, key=key)
             with store.read() as tx, pytest.raises(ConfigError, match=told):
-                state.kept_instance_key(tx)
+                state.has_instance_key(tx)
             store.close()

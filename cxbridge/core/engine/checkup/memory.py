@@ -138,7 +138,8 @@ def _clocks(store: Store, clock: Clock) -> Iterator[Finding]:
 def _seals(opened: Opened, store: Store, connections: list[str]) -> Iterator[Finding]:
     try:
         with store.read() as tx:
-            state.instance_key(tx)
+            if state.has_instance_key(tx):
+                state.instance_key(tx)
         if opened.key is not None:
             for name in connections:
                 SealedTokens(store, opened.key).read(name)
