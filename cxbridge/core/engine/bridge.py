@@ -5,14 +5,14 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cxbridge.core.clock import Clock, SystemClock
 from cxbridge.core.config import Configuration
 from cxbridge.core.connector import Identity
-from cxbridge.core.engine import reading
+from cxbridge.core.engine import instance, reading
 from cxbridge.core.engine.connections import Clients, Connection, Probe, StoredTokens, no_probe, over_the_network
 from cxbridge.core.engine.leasing import holding
 from cxbridge.core.engine.pull import OnPage, Pulled, pull
@@ -136,23 +136,8 @@ class Bridge:
         return asked
 
     def instance_key(self) -> bytes:
-        """Give the key that markers and the addresses of webhooks are made with. It is made when it is first asked for.
-
-        Raises:
-            ConfigError: it was altered in the store. StoreError: it has to be made, and the store cannot be written now.
-        """
-        kept = self._kept_key()
-        if kept is not None:
-            return kept
-        # Once in the life of a store, whoever asks: an address that is shown must stay.
-        url, writing = self.configuration.store_url, self.store.writing
-        made = nullcontext(self.store) if writing else closing(Store.open(url, clock=self.clock, key=self._key))
-        with made as store, store.write() as tx:
-            return state.instance_key(tx)
-
-    def _kept_key(self) -> bytes | None:
-        with self.store.read() as tx:
-            return state.instance_key(tx) if state.has_instance_key(tx) else None
+        """Give the key that markers and the addresses of webhooks are made with; one that stays, see `instance.lasting`."""
+        return instance.lasting(self.store, self.configuration.store_url, self._key)
 
     # -- put together when it is first asked for ---------------------------------------------------------------------------------
 
@@ -169,8 +154,8 @@ class Bridge:
                     self.store,
                     self.clock,
                     self.identifier,
-                    # Who only looks writes nothing, and what is made up for that stays in this process.
-                    instance=self.instance_key() if self.store.writing else self._kept_key() or secrets.token_bytes(32),
+                    # Who only looks writes nothing.
+                    instance=self.instance_key() if self.store.writing else instance.for_looking(self.store),
                     probe=self.probe,
                     on_settled=self._on_settled,
                 )

@@ -36,11 +36,11 @@ class Tidier:
         self._looked = now
         before, gone = self._clock.now() - self._keep, 0
         with self._store.read() as tx:
-            # Most of the time there is nothing: found out without waiting for the writer.
-            more = keeping.is_due(tx, before)
-        for _ in range(_ROUND if more else 0):
+            # Most of the time there is nothing: found out without waiting for the writer. What nobody needs now nobody needs later.
+            upto = _upto(tx, recipes, before) if keeping.is_due(tx, before) else 0
+        for _ in range(_ROUND if upto else 0):
             with self._store.write() as tx:
-                done = keeping.forget(tx, before, _upto(tx, recipes, before), _BATCH)
+                done = keeping.forget(tx, before, upto, _BATCH)
                 self._probe("tidy.decided")
             self._probe("tidy.committed")
             gone += done.gone

@@ -1,0 +1,36 @@
+"""The key that markers and the addresses of webhooks are made with: it is made by the first who needs one that stays."""
+
+import secrets
+from contextlib import closing
+
+from cxbridge.core.store import Store, state
+
+
+def lasting(store: Store, url: str, key: bytes) -> bytes:
+    """Give the instance key of a store, which is made if need be, once in its life; `key` seals it.
+
+    Raises:
+        ConfigError: it was altered in the store. StoreError: it has to be made, and the store cannot be written now.
+    """
+    if store.writing:
+        with store.write() as tx:
+            return state.instance_key(tx)
+    kept = _kept(store)
+    if kept is not None:
+        return kept
+    with closing(Store.open(url, clock=store.clock, key=key)) as writer:
+        return lasting(writer, url, key)
+
+
+def for_looking(store: Store) -> bytes:
+    """Give the instance key, or one that is made up and that nothing was ever made with.
+
+    Raises:
+        ConfigError: it was altered in the store.
+    """
+    return _kept(store) or secrets.token_bytes(32)
+
+
+def _kept(store: Store) -> bytes | None:
+    with store.read() as tx:
+        return state.instance_key(tx) if state.has_instance_key(tx) else None
