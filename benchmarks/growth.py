@@ -75,7 +75,7 @@ def _show(sizes: Sequence[int], figures: Mapping[str, Sequence[float]]) -> None:
         fast = name not in GIVEN and too_fast(values, sizes)
         told = "   grows faster than logarithmically" if fast else ""
         print(f"{name:24}" + "".join(f"{value:>14,.1f}" for value in values) + told)
-    print("commands: processor time beyond one that opens the store and reads one row; all are medians")
+    print("commands: processor time beyond one that opens the store and finds nothing to show; all are medians")
 
 
 def too_fast(values: Sequence[float], sizes: Sequence[int]) -> bool:

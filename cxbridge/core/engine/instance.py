@@ -12,12 +12,12 @@ def lasting(store: Store, url: str, key: bytes) -> bytes:
     Raises:
         ConfigError: it was altered in the store. StoreError: it has to be made, and the store cannot be written now.
     """
+    with store.read() as tx:
+        if not state.is_instance_key_due(tx):
+            return state.instance_key(tx)
     if store.writing:
         with store.write() as tx:
             return state.instance_key(tx)
-    kept = _kept(store)
-    if kept is not None:
-        return kept
     with closing(Store.open(url, clock=store.clock, key=key)) as writer:
         return lasting(writer, url, key)
 
@@ -28,9 +28,5 @@ def for_looking(store: Store) -> bytes:
     Raises:
         ConfigError: it was altered in the store.
     """
-    return _kept(store) or secrets.token_bytes(32)
-
-
-def _kept(store: Store) -> bytes | None:
     with store.read() as tx:
-        return state.instance_key(tx) if state.has_instance_key(tx) else None
+        return state.instance_key(tx) if state.has_instance_key(tx) else secrets.token_bytes(32)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from cxbridge.core.ledger import ACTIVE_RUNS, Delivery, DeliveryState, Run
 from cxbridge.core.store import outbox, schema
+from cxbridge.core.store.statements import unsought
 from cxbridge.core.store.tx import Tx
 
 # The error code of a letter that a person had sent again and that waits until no other run of its key is under way.
@@ -163,7 +164,8 @@ def _meant(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
         (_deliveries.error_code, chosen.code),
     ):
         if value is not None:
-            found.append(column == value)
+            # By their state they are few; by anything else they would be looked for among all that was ever written.
+            found.append(unsought(column) == value)
     if chosen.since is not None:
         found.append(_dead_since >= chosen.since)
     if chosen.until is not None:

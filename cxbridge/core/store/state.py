@@ -81,6 +81,12 @@ def has_instance_key(tx: Tx) -> bool:
     return kept is not None
 
 
+def is_instance_key_due(tx: Tx) -> bool:
+    """Whether it has still to be made, or to be sealed, which takes a write transaction."""
+    kept = meta_get(tx, INSTANCE_KEY)
+    return kept is None or (tx.key is not None and not is_sealed(kept))
+
+
 def instance_key(tx: Tx) -> bytes:
     """Give the 32 random bytes that markers are made with.
 

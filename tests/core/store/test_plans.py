@@ -1,9 +1,11 @@
 """The questions that are asked all the time are answered by an index on SQLite, however much is stored."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from cxbridge.core.ledger import Ref
-from cxbridge.core.store import approvals, asks, changes, counting, identity, outbox, receipts, records, runs
+from cxbridge.core.store import approvals, asks, changes, counting, identity, letters, outbox, receipts, records, runs
 
 ONE = Ref("desk", "tickets", "1")
 
@@ -85,6 +87,28 @@ def test_counting_goes_through_the_counts_and_not_through_the_records(plan):
 
 def test_counting_anew_reads_an_index_and_not_the_records(plan):
     assert "SCAN records USING COVERING INDEX ix_records_living" in plan(lambda tx: counting.go_through(tx.connection))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        letters.Chosen(recipe="r"),
+        letters.Chosen(connection="c", held=True),
+        letters.Chosen(recipe="r", code="x", since=datetime(2026, 5, 6, tzinfo=UTC), held=True),
+    ],
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda tx, chosen: letters.newest(tx, chosen, 10),
+        lambda tx, chosen: letters.batch(tx, chosen, 0, 10),
+        letters.tally,
+    ],
+)
+def test_dead_letters_are_found_by_their_state_and_not_among_all_that_was_written(plan, ask, chosen):
+    found = plan(lambda tx: ask(tx, chosen))
+    assert any("ix_deliveries_state_" in step for step in found), found
+    assert not any(step.startswith("SCAN deliveries") for step in found), found
 
 
 @pytest.mark.parametrize("count", [1, 2, 16, 200])
