@@ -215,7 +215,7 @@ def counts(tx: Tx) -> dict[tuple[str, RunState], int]:
 
 
 def tally(tx: Tx, recipe: str, part: str, since: datetime | None = None) -> dict[RunState, int]:
-    """Count the runs of a part of a recipe by state, where it is told those that started at that time or later."""
+    """Count the runs of a part of a recipe by state; with `since`, those that started then or later."""
     query = _tallied.where(_runs.recipe == recipe, _runs.part == part)
     if since is not None:
         query = query.where(_runs.started_at >= since)
