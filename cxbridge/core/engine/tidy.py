@@ -28,7 +28,7 @@ class Tidier:
     def tidy(self, recipes: Sequence[Recipe]) -> int:
         """Do a round, at most once a minute; gives how many changes went.
 
-        What a recipe that is on has not met yet, what a run under way looks at, and what came since a restore stays.
+        What a recipe that is on has not met yet, what a run under way began with, and what came since a restore stays.
         """
         now = self._clock.monotonic()
         if self._keep is None or (self._looked is not None and now < self._looked + _EVERY):
