@@ -43,7 +43,7 @@ def log(staged: Company) -> list[int]:
 def test_what_is_kept_long_enough_goes(staged: Company) -> None:
     lived(staged)
     before = log(staged)
-    # By now changes of days 0 to 40 are older than 60 days; that of day 40 stays as the last of them.
+    # By now changes of days 0 to 30 are older than 60 days; that of day 30 stays as the last of them.
     assert staged.bridge.tidy() == 3
     assert log(staged) == before[3:]
     staged.clock.advance(30)
