@@ -314,3 +314,18 @@ class TestReading:
                     seen += page
                 assert [record.ref.key for record in seen] == keys
                 assert [record.ref for record in seen] == sorted(record.ref for record in seen)
+
+
+@pytest.mark.parametrize("count", [1, 3, 150])
+@pytest.mark.parametrize("size", [5, 3_000])
+def test_a_look_into_an_answer_is_stored_as_the_bytes_that_it_shows(store, item, noon, count, size):
+    """Both too short to be packed and packed, by statements and by COPY, new and in place of another."""
+    for version in (1, 2):
+        answer = b"".join(b"%d" % (number % 10) * size for number in range(version, count + version))
+        looks = [memoryview(answer)[at : at + size] for at in range(0, len(answer), size)]
+        page = [item(str(number), f"v{version}", version, raw=look) for number, look in enumerate(looks)]
+        with store.write() as tx:
+            records.apply(tx, "desk", page, noon)
+        with store.read() as tx:
+            for number, look in enumerate(looks):
+                assert records.raw(tx, Ref("desk", "tickets", str(number))) == bytes(look)
