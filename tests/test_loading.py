@@ -43,6 +43,7 @@ FOR_RECIPES = {
     "cxbridge.core.engine.plan": "nothing is planned",
     "cxbridge.core.engine.push": "nothing is sent",
     "apscheduler": "the daemon's clock",
+    "asyncio": "comes with the daemon's clock; the store and the logs have no use for it",
     "rapidfuzz": "likens names: for finding out who is who",
 }
 SEALED = {"cryptography": "opens what is sealed: tokens, and the key of markers once something is to be sent"}
@@ -88,6 +89,40 @@ def wait(signals):
 
 heard, Signals.wait = Signals.wait, wait
 sys.exit(app.run(["run", "--config", sys.argv[1]]))
+"""
+# Two modules: one that another takes in while it is loaded, and that other one, which takes a function out of it and a name later.
+TAKEN_IN = """
+def double(number): return 2 * number
+name = "kept"
+"""
+TAKES_IN = """
+import taken_in
+from taken_in import double
+def name(): return taken_in.name
+"""
+LATER = f"""
+import json, sys
+from cxbridge.core.lean import later
+sys.path.insert(0, sys.argv[1])
+with later("taken_in", "double"):
+    import takes_in
+assert "taken_in" not in sys.modules
+if sys.argv[2] == "called":
+    assert takes_in.double(4) == 8
+elif sys.argv[2] == "asked":
+    assert takes_in.name() == "kept"
+elif sys.argv[2] == "imported":
+    from taken_in import name
+    assert name == "kept"
+    with later("taken_in"):
+        import taken_in
+    assert taken_in is sys.modules["taken_in"]
+elif sys.argv[2] == "asked while it is loaded":
+    with later("taken_in"):
+        import taken_in
+        assert taken_in.name == "kept"
+    assert taken_in is not sys.modules["taken_in"]
+{TELL}
 """
 
 
@@ -144,3 +179,10 @@ def test_what_is_asked_for_is_loaded(settings: Path) -> None:
     found = loaded(RUN, str(settings), CXBRIDGE_DAEMON__POLL="1h")
     named = ["pydantic_settings", "starlette", "uvicorn", "cxbridge.console", "cxbridge.plugins.jira"]
     assert among(dict.fromkeys(named, ""), found) == named
+
+
+@pytest.mark.parametrize("how", ["not at all", "called", "asked", "imported", "asked while it is loaded"])
+def test_what_comes_later_is_loaded_when_it_is_asked_for(how: str, tmp_path: Path) -> None:
+    (tmp_path / "taken_in.py").write_text(TAKEN_IN)
+    (tmp_path / "takes_in.py").write_text(TAKES_IN)
+    assert ("taken_in" in loaded(LATER, str(tmp_path), how)) == (how != "not at all")

@@ -1,9 +1,12 @@
 """What keeps a process small and quick to start; it knows no library by name."""
 
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from types import ModuleType
 
 
 @contextmanager
@@ -20,6 +23,44 @@ def without(*names: str) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@contextmanager
+def later(name: str, *functions: str) -> Iterator[None]:
+    """Have a library that is imported inside get a stand-in for a module, which is loaded when something of it is asked for.
+
+    Of the `functions` named, being called is what asks for it; so they may be taken out of it while the library is imported.
+    Whoever imports the module later gets the module itself. One that is loaded already is what the library gets. No module in it
+    can be imported by the library while it is imported itself.
+    """
+    if name in sys.modules:
+        yield
+        return
+    standing_in = _Later(name)
+    for function in functions:
+        setattr(standing_in, function, partial(_call, name, function))
+    sys.modules[name] = standing_in
+    try:
+        yield
+    finally:
+        if sys.modules[name] is standing_in:
+            del sys.modules[name]
+
+
+class _Later(ModuleType):
+    """Stands in for a module of its name."""
+
+    def __getattr__(self, attribute: str) -> object:
+        if attribute == "__path__":
+            # Asked by `from … import …`, whether there are modules in it.
+            raise AttributeError(attribute)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), attribute)
+
+
+def _call(name: str, function: str, *words: object) -> object:
+    return getattr(importlib.import_module(name), function)(*words)
 
 
 def collect_seldom() -> None:

@@ -1,8 +1,11 @@
-"""The library for log lines, without the one that paints tracebacks: ours are plain, and it is larger than all that logs here."""
+"""The library for log lines, without the one that paints tracebacks: ours are plain, and it is larger than all that logs here.
 
-from cxbridge.core.lean import without
+What it has for asynchronous programs is loaded by whoever is one.
+"""
 
-with without("rich"):
+from cxbridge.core.lean import later, without
+
+with without("rich"), later("asyncio"):
     import structlog
 
 __all__ = ["structlog"]

@@ -6,6 +6,8 @@ take that transaction: `records.apply(tx, …)`, `runs.start(tx, …)`. One comm
 Who only looks opens with `writing=False`: such a store neither writes nor waits, however busy another process keeps it.
 """
 
+# Before every other module of the store: what imports the library first decides what it brings.
+import cxbridge.core.store.library  # noqa: F401
 from cxbridge.core.store import (
     approvals,
     asks,
