@@ -79,7 +79,7 @@ def main() -> None:
         with bridge.store.read() as tx:
             [newest] = runs.find(tx, limit=1)
             told["records"] = sum(records.count(tx).values())
-            told["runs"] = sum(runs.counts(tx).values())
+            told["runs"] = sum(sum(runs.tally(tx, one.id, "steps").values()) for one in bridge.library.recipes)
     told |= _looks(settings, bridge.library.recipes[0].id, str(newest.id), newest.key.rpartition("/")[2])
     told["start ms"] = _start(settings)
     size = sum(file.stat().st_size for file in asked.folder.glob("cxbridge.db*"))

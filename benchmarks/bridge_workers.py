@@ -59,7 +59,7 @@ def _work(folder: Path, number: int, abreast: int) -> None:
     tracker, _ = mine = (f"tracker{number}", f"desk{number}")
     with Bridge(load(folder / "cxbridge.toml"), transport_of=lambda _: vendors) as bridge:
         with bridge.store.read() as tx:
-            runs = sum(n for (connection, _), n in outbox.counts(tx).items() if connection == tracker)
+            runs = sum(n for (connection, _), n in outbox.unsettled_counts(tx).items() if connection == tracker)
         with bridge.holding(mine, f"worker {number}"), ThreadPoolExecutor(len(mine)) as threads:
             print("ready", flush=True)
             sys.stdin.readline()

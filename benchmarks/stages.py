@@ -142,7 +142,11 @@ class Bridged(Killable):
         until = time.monotonic() + within
         while time.monotonic() < until:
             with Bridge(load(self.settings), writing=False) as bridge, bridge.store.read() as tx:
-                if all(one in ("confirmed", "cancelled", "dead") for (_, one), n in outbox.counts(tx).items() if n):
+                if all(
+                    one in ("confirmed", "cancelled", "dead")
+                    for (_, one), n in outbox.unsettled_counts(tx).items()
+                    if n
+                ):
                     return True
             time.sleep(0.5)
         return False

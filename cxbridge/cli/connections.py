@@ -68,7 +68,7 @@ def list_(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, jso
     rows: list[dict[str, Any]] = []
     with opening.bridge(config, database, read_only=True, writing=False) as bridge:
         with bridge.store.read() as tx:
-            paused, counted, waiting = state.pauses(tx), records.count(tx), outbox.counts(tx)
+            paused, counted, waiting = state.pauses(tx), records.count(tx), outbox.unsettled_counts(tx)
             alone, held = breakers.find(tx), holds.find(tx, bridge.clock.now())
             caught_up = {(one.connection, one.stream): one.caught_up for one in checkpoints.find(tx)}
         for name, connection in bridge.connections.items():

@@ -113,7 +113,10 @@ def run_tests_in_files(names: _Some = None, *, config: ConfigFile = DEFAULT_CONF
 
 @app.command("list")
 def list_(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, json: Json = False) -> None:
-    """List the recipes: stage, whether one is stopped and why, how many runs there are."""
+    """List the recipes: stage, whether one is stopped and why, how many runs there are; of each kind they are counted up to 10,000.
+
+    `cxbridge figures` counts all.
+    """
     from cxbridge.core.engine import guard
     from cxbridge.core.store import planning, runs, state
 
@@ -121,11 +124,11 @@ def list_(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, jso
     rows: list[dict[str, Any]] = []
     with opening.bridge(config, database, read_only=True, writing=False) as bridge:
         with bridge.store.read() as tx:
-            paused, counted = state.pauses(tx), runs.counts(tx)
+            paused = state.pauses(tx)
+            counted = {one.id: runs.counts(tx, one.id) for one in bridge.library.recipes}
             tallies = {one.id: planning.tallies(tx, one.id) for one in bridge.library.recipes}
         for recipe in bridge.library.recipes:
             pause = paused.get(guard.name(recipe))
-            mine = {state: count for (name, state), count in sorted(counted.items()) if name == recipe.id}
             rows.append(
                 {
                     "recipe": recipe.id,
@@ -134,7 +137,7 @@ def list_(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, jso
                     "title": recipe.title,
                     "reason": pause.reason if pause else "",
                     "hint": pause.hint if pause else "",
-                    "runs": mine,
+                    "runs": dict(sorted(counted[recipe.id].items())),
                     "counts": {what: one.n for what, one in sorted(tallies[recipe.id].items())},
                 }
             )
@@ -211,4 +214,7 @@ def _load(read: "Configuration", names: Sequence[str] | None) -> "Loaded":
 
 
 def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+    from cxbridge.core.store.runs import COUNTED
+
+    told = (f"{count}{'+' if count >= COUNTED else ''} {name}" for name, count in counts.items())
+    return ", ".join(told) or "none"

@@ -23,6 +23,8 @@ ChangeOp = Literal["created", "updated", "deleted"]
 ACTIVE_RUNS: tuple[RunState, ...] = ("running", "waiting", "held")
 # States in which a delivery may still reach the vendor.
 OPEN_DELIVERIES: tuple[DeliveryState, ...] = ("planned", "sent", "unknown", "retry", "held")
+# What is not over: dead letters besides, which a person decides.
+UNSETTLED_DELIVERIES: tuple[DeliveryState, ...] = (*OPEN_DELIVERIES, "dead")
 
 
 class Ref(msgspec.Struct, frozen=True, order=True):

@@ -47,6 +47,7 @@ class TestUpgrade:
             ("0005", "0004", "expands", {}),
             ("0006", "0005", "expands", {"records": 0}),
             ("0007", "0006", "expands", {"runs": 1}),
+            ("0008", "0007", "expands", {"runs": 1, "deliveries": 0}),
         ]
 
     def test_it_is_done_once(self, cxbridge: Cxbridge, old: Path) -> None:

@@ -54,7 +54,7 @@ def rests(daemon: Daemon, bridge: Bridge) -> bool:
     with bridge.store.read() as tx:
         undecided = any(
             number
-            for (_, state), number in outbox.counts(tx).items()
+            for (_, state), number in outbox.unsettled_counts(tx).items()
             if state in ("planned", "sent", "retry", "unknown")
         )
         pulled = {(one.connection, one.stream) for one in checkpoints.find(tx) if one.caught_up}

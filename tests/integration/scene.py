@@ -154,7 +154,7 @@ class Scene:
         for _ in range(most):
             self.cycle()
             with self.bridge.store.read() as tx:
-                counts = outbox.counts(tx)
+                counts = outbox.unsettled_counts(tx)
             if not any(number for (_, state), number in counts.items() if state in OPEN):
                 return
         raise AssertionError(f"still undecided: {counts}")

@@ -120,7 +120,7 @@ def test_an_orderly_stop_leaves_no_doubt_behind_and_a_restart_finishes(sandbox: 
     made = effects(sandbox, "issue.created")
     assert made < 12, "it was stopped in the middle"
     with Bridge(load(folder / "cxbridge.toml")) as bridge, bridge.store.read() as tx:
-        states = {state for (_, state), number in outbox.counts(tx).items() if number}
+        states = {one.state for one in outbox.find(tx)}
     assert states <= {"planned", "confirmed", "retry"}, states
     httpx.delete(f"{sandbox.control_url}/faults")
     with daemon(folder):

@@ -94,7 +94,7 @@ def begin(stage: Five) -> None:
 def in_flight(stage: Five) -> dict[str, Any]:
     with stage.bridge.store.read() as tx:
         return {
-            "deliveries": {state for _, state in outbox.counts(tx)},
+            "deliveries": {one.state for one in outbox.find(tx)},
             "questions": len(approvals.find(tx, state="open")),
             "waiting": len([one for one in stage.runs(state="waiting") if one.wake_at is not None]),
         }

@@ -100,7 +100,7 @@ def test_work_in_flight_and_a_day_of_work_after_it(stage: Scene, yesterday: Call
     stage.bridge.plan()
     back = yesterday()
     with stage.bridge.store.read() as tx:
-        assert {state for _, state in outbox.counts(tx)} >= {"planned", "confirmed"}
+        assert {one.state for one in outbox.find(tx)} >= {"planned", "confirmed"}
 
     # A day of work: those are ended, others begun and ended, fields kept in step, comments carried, an issue closed.
     stage.settle()

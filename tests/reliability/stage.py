@@ -250,7 +250,7 @@ class Stage:
         for _ in range(50):
             # As the daemon does: whoever has something due, and not everybody.
             with self.bridge.store.read() as tx:
-                due = outbox.connections_due(tx, self.clock.now()) & set(self.bridge.connections)
+                due = outbox.connections_due(tx, self.bridge.connections, self.clock.now())
             confirmed = sum(self.bridge.push(name).confirmed for name in sorted(due))
             done += confirmed
             if not confirmed:
@@ -314,7 +314,7 @@ class Stage:
     def open_work(self) -> list[str]:
         """Name the deliveries that are not decided."""
         with self.bridge.store.read() as tx:
-            counts = outbox.counts(tx)
+            counts = outbox.unsettled_counts(tx)
         return [f"{name}: {number} {state}" for (name, state), number in counts.items() if state in OPEN and number]
 
     def quiet(self, cycles: int = 2) -> list[str]:

@@ -142,7 +142,7 @@ def test_a_stage_begins_where_everything_was_pulled_once(ground: Ground) -> None
         assert stage.cycle() == 0
         assert stage.at_rest()
         with stage.bridge.store.read() as tx:
-            assert outbox.counts(tx) == {}
+            assert outbox.find(tx) == []
 
 
 def test_two_plays_of_one_story_are_the_same_to_the_entry(ground: Ground) -> None:

@@ -37,7 +37,9 @@ class Looking:
         with self.stage.bridge.store.read() as tx:
             last = changes.last_seq(tx)
             met = all(planning.position(tx, one.id) == last for one in self.stage.bridge.library.recipes)
-            waiting = sum(count for (_, state), count in outbox.counts(tx).items() if state in OPEN_DELIVERIES)
+            waiting = sum(
+                count for (_, state), count in outbox.unsettled_counts(tx).items() if state in OPEN_DELIVERIES
+            )
         return met and not waiting
 
     def all_stored(self, refs: "Sequence[Ref]") -> bool:

@@ -322,7 +322,7 @@ class Daemon:
             return
         self._looked_around = now
         with self.bridge.store.read() as tx:
-            for connection in outbox.connections_due(tx, self.bridge.clock.now()) & set(self.bridge.connections):
+            for connection in outbox.connections_due(tx, self.bridge.connections, self.bridge.clock.now()):
                 self.nudge(f"push:{connection}")
 
     def _wake(self) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cxbridge.core.ledger import OPEN_DELIVERIES, Delivery, DeliveryState, Ref
+from cxbridge.core.ledger import OPEN_DELIVERIES, UNSETTLED_DELIVERIES, Delivery, DeliveryState, Ref
 from cxbridge.core.store import schema
 from cxbridge.core.store.prepared import Among, Prepared
-from cxbridge.core.store.statements import row_of, take_numbers, unsought
+from cxbridge.core.store.statements import row_of, take_numbers
 from cxbridge.core.store.tx import Tx
 
 _deliveries = schema.deliveries.c
@@ -41,7 +41,7 @@ _of_run = Prepared(_whole.where(_deliveries.run == sa.bindparam("run")).order_by
 _unsettled = Among(
     _deliveries.run,
     # Not by the index of states, in which all that is open or dead stands.
-    lambda among: _whole.where(among, schema.among(_deliveries.state.concat(""), (*OPEN_DELIVERIES, "dead"))).order_by(
+    lambda among: _whole.where(among, schema.among(_deliveries.state.concat(""), UNSETTLED_DELIVERIES)).order_by(
         _deliveries.seq
     ),
 )
@@ -49,14 +49,17 @@ _by_marker = Among(
     _deliveries.marker,
     lambda among: _whole.where(_deliveries.connection == sa.bindparam("connection"), among).order_by(_deliveries.seq),
 )
+# Spelled out, since only so the indexes that hold nothing else are used.
+_open = schema.among(_deliveries.state, OPEN_DELIVERIES)
+_not_over = schema.among(_deliveries.state, UNSETTLED_DELIVERIES)
 _state_of = Among(_deliveries.id, sa.select(_deliveries.id, _deliveries.state).where)
 # Those of a recipe that are due and would be sent, but for one kind of step.
 _put_off = Prepared(
     sa.update(schema.deliveries)
     .where(
         _deliveries.connection == sa.bindparam("at_connection"),
-        # Not by the index of recipes, in which all that a recipe ever did stands.
-        _deliveries.recipe.concat("") == sa.bindparam("of_recipe"),
+        _deliveries.recipe == sa.bindparam("of_recipe"),
+        _open,
         schema.among(_deliveries.state, ("planned", "retry")),
         _deliveries.not_before <= sa.bindparam("now"),
         _deliveries.step != sa.bindparam("but"),
@@ -68,7 +71,7 @@ _sent_since = Prepared(
         _deliveries.recipe == sa.bindparam("recipe"), _deliveries.sent_at >= sa.bindparam("since")
     )
 )
-_in_state = _whole.where(_deliveries.state == sa.bindparam("state")).order_by(_deliveries.seq)
+_in_state = _whole.where(_not_over, _deliveries.state == sa.bindparam("state")).order_by(_deliveries.seq)
 _interrupted = Prepared(_in_state)
 _interrupted_at = Prepared(_in_state.where(_deliveries.connection == sa.bindparam("connection")))
 _older = schema.deliveries.alias("older")
@@ -76,7 +79,6 @@ _older = schema.deliveries.alias("older")
 # States in which the pusher can do something about a delivery.
 _SENDABLE: tuple[DeliveryState, ...] = ("planned", "retry", "unknown")
 # The oldest open delivery of its order key, in such a state.
-_open = schema.among(_deliveries.state, OPEN_DELIVERIES)
 _head = sa.and_(
     _open,
     schema.among(_deliveries.state, _SENDABLE),
@@ -103,11 +105,6 @@ def _next_due_by(head: sa.ColumnElement[bool]) -> Prepared:
 
 
 _due, _next_due = _due_by(_head), _next_due_by(_head)
-_next_name = Prepared(
-    sa.select(sa.func.min(_deliveries.connection)).where(
-        _deliveries.state == sa.bindparam("state"), _deliveries.connection > sa.bindparam("last")
-    )
-)
 
 
 def add(tx: Tx, deliveries: Sequence[Delivery]) -> None:
@@ -193,15 +190,9 @@ def next_due(tx: Tx, connection: str) -> datetime | None:
     return found
 
 
-def connections_due(tx: Tx, now: datetime) -> set[str]:
-    """Name the connections for which `due` would give something."""
-    # Step from connection to connection along an index: one query would judge every open delivery of a long queue.
-    names = set()
-    for state in _SENDABLE:
-        name = ""
-        while name := _next_name.scalar(tx.connection, {"state": state, "last": name}) or "":
-            names.add(name)
-    return {name for name in names if due(tx, name, now, 1)}
+def connections_due(tx: Tx, connections: Collection[str], now: datetime) -> set[str]:
+    """Name those of the connections for which `due` would give something."""
+    return {name for name in connections if due(tx, name, now, 1)}
 
 
 def interrupted(tx: Tx, connection: str | None = None) -> list[Delivery]:
@@ -246,13 +237,17 @@ def find(
     recipe: str | None = None,
     limit: int = 100,
 ) -> list[Delivery]:
-    """Read deliveries, newest first."""
+    """Read deliveries, newest first.
+
+    Those of a recipe, and those that are over, are looked for among all; those that are not over are known by their state.
+    """
     query = _whole.order_by(_deliveries.seq.desc()).limit(limit)
     if state is not None:
         query = query.where(_deliveries.state == state)
+    if state in UNSETTLED_DELIVERIES:
+        query = query.where(_not_over)
     if recipe is not None:
-        # In the states that are asked for with a recipe there are few.
-        query = query.where((_deliveries.recipe if state is None else unsought(_deliveries.recipe)) == recipe)
+        query = query.where(_deliveries.recipe == recipe)
     return _read(tx.connection.execute(query))
 
 
@@ -261,13 +256,10 @@ def sent_since(tx: Tx, recipe: str, since: datetime) -> int:
     return int(_sent_since.scalar(tx.connection, {"recipe": recipe, "since": since}) or 0)
 
 
-def counts(tx: Tx) -> dict[tuple[str, DeliveryState], int]:
-    """Count deliveries per (connection, state)."""
-    rows = tx.connection.execute(
-        sa.select(_deliveries.connection, _deliveries.state, sa.func.count()).group_by(
-            _deliveries.state, _deliveries.connection
-        )
-    )
+def unsettled_counts(tx: Tx) -> dict[tuple[str, DeliveryState], int]:
+    """Count the deliveries that are open or dead letters, per (connection, state)."""
+    by = (_deliveries.connection, _deliveries.state)
+    rows = tx.connection.execute(sa.select(*by, sa.func.count()).where(_not_over).group_by(*by))
     return {(connection, state): number for connection, state, number in rows}
 
 

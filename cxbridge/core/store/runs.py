@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 
@@ -13,15 +13,16 @@ from cxbridge.core.store.prepared import Among, Prepared
 from cxbridge.core.store.statements import ignoring, row_of, unsought
 from cxbridge.core.store.tx import Tx
 
+# Up to how many runs in a state are counted one by one.
+COUNTED = 10_000
+
 _runs = schema.runs.c
 _whole = sa.select(schema.runs)
 # Statements are built once: putting one together costs more than SQLite takes to answer it.
 _one = Prepared(_whole.where(_runs.id == sa.bindparam("run")))
 _several = Among(_runs.id, _whole.where)
-# Not by row count: the PostgreSQL driver gives none for an insert whose id the server could make.
 _start = Prepared(
-    lambda dialect: ignoring(dialect, schema.runs, "recipe", "part", "once").returning(_runs.id),
-    columns=Run.__struct_fields__,
+    lambda dialect: ignoring(dialect, schema.runs, "recipe", "part", "once"), columns=Run.__struct_fields__
 )
 # What a run is about never changes, and the indexes on that need not be written again.
 _MOVES = ("version", "state", "step", "results", "context", "reason", "hops", "wake_at", "ended_at")
@@ -58,6 +59,15 @@ _last_started = sa.select(sa.func.max(_runs.started_at)).where(*_of_part)
 _last_started_like = _last_started.where(*_begins)
 _count_like = Prepared(sa.select(sa.func.count()).where(*_of_part, *_begins))
 _started_since = Prepared(sa.select(sa.func.count()).where(*_of_part, _runs.started_at >= sa.bindparam("since")))
+_STATES: tuple[RunState, ...] = get_args(RunState)
+_count = Prepared(
+    sa.select(sa.func.count()).select_from(
+        sa.select(_runs.id)
+        .where(_runs.recipe == sa.bindparam("recipe"), _runs.state == sa.bindparam("state"))
+        .limit(sa.literal_column(str(COUNTED)))
+        .subquery()
+    )
+)
 _tallied = sa.select(_runs.state, sa.func.count()).group_by(_runs.state)
 _earlier, _begun = schema.runs.alias("earlier"), schema.runs.alias("begun")
 
@@ -93,7 +103,7 @@ _freed = Prepared(
 
 def start(tx: Tx, run: Run) -> bool:
     """Store a new run; False, and nothing stored, when its (recipe, part, once) has one already."""
-    return _start.scalar(tx.connection, row_of(run)) is not None
+    return _start.run(tx.connection, row_of(run)) > 0
 
 
 def save(tx: Tx, run: Run) -> None:
@@ -206,12 +216,18 @@ def started_since(tx: Tx, recipe: str, part: str, since: datetime) -> int:
     return int(_started_since.scalar(tx.connection, {"recipe": recipe, "part": part, "since": since}) or 0)
 
 
-def counts(tx: Tx) -> dict[tuple[str, RunState], int]:
-    """Count runs per (recipe, state)."""
+def counts(tx: Tx, recipe: str) -> dict[RunState, int]:
+    """Count the runs of a recipe by state, each up to `COUNTED`: what a list costs must not grow with all that ever ran."""
+    found = {state: int(_count.scalar(tx.connection, {"recipe": recipe, "state": state})) for state in _STATES}
+    return {state: number for state, number in found.items() if number}
+
+
+def held(tx: Tx) -> dict[str, int]:
+    """Count the runs that wait for a person's decision, by recipe."""
     rows = tx.connection.execute(
-        sa.select(_runs.recipe, _runs.state, sa.func.count()).group_by(_runs.recipe, _runs.state)
+        sa.select(_runs.recipe, sa.func.count()).where(_runs.state == "held").group_by(_runs.recipe)
     )
-    return {(recipe, state): number for recipe, state, number in rows}
+    return {recipe: number for recipe, number in rows}  # noqa: C416 - a row has no type that `dict` would take
 
 
 def tally(tx: Tx, recipe: str, part: str, since: datetime | None = None) -> dict[RunState, int]:

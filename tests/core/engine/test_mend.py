@@ -1,5 +1,6 @@
 """Dead letters by the thousand and one by one: each goes out at most once, in its turn, and looked for where it may be there."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,7 @@ def _fill(tx: Tx, now: datetime, count: int, **more: Any) -> None:
 
 def _states(store: Store) -> dict[str, int]:
     with store.read() as tx:
-        found: dict[str, int] = {}
-        for (_, name), count in outbox.counts(tx).items():
-            found[name] = found.get(name, 0) + count
-        return found
+        return Counter(one.state for one in outbox.find(tx, limit=100_000))
 
 
 def test_ten_thousand_are_queued_in_chunks(store: Store, clock: ManualClock) -> None:
@@ -99,7 +97,7 @@ def test_ten_thousand_are_queued_in_chunks(store: Store, clock: ManualClock) -> 
     assert chunks == list(range(CHUNK, 10_001, CHUNK)), "one commit each, whatever is interrupted"
     assert _states(store) == {"planned": 10_000}
     with store.read() as tx:
-        assert runs.counts(tx) == {("example", "running"): 5_000, ("other", "running"): 5_000}
+        assert [runs.counts(tx, recipe) for recipe in ("example", "other")] == [{"running": 5_000}] * 2
         assert [one.id for one in outbox.due(tx, "desk", clock.now(), 3)] == ["dlv_00000", "dlv_00001", "dlv_00002"]
         told = audit.find(tx, about="dlv_07777")
         assert [one.what for one in told] == ["dead.retried"]
@@ -159,7 +157,7 @@ def test_drop_gives_them_up_in_chunks(store: Store, clock: ManualClock) -> None:
     assert mend.drop(store, Chosen(), clock.now()).done == 2 * CHUNK + 1
     assert _states(store) == {"cancelled": 2 * CHUNK + 1}
     with store.read() as tx:
-        assert {what for _, what in runs.counts(tx)} == {"failed"}
+        assert {one.state for one in runs.find(tx, limit=100_000)} == {"failed"}
 
 
 def test_what_is_in_doubt_goes_out_again_only_by_its_id(store: Store, clock: ManualClock) -> None:

@@ -172,7 +172,7 @@ def test_the_mark_is_kept_in_the_store(engine: sa.Engine) -> None:
         for module in modules():
             migrate.upgrade(connection, module.revision)
             kept.append(migrate.mark_of(connection, migrate.OLDEST))
-    assert kept == [b"0001", b"0002", b"0003", b"0003", b"0003", b"0003", b"0003"]
+    assert kept == [b"0001", b"0002", b"0003", b"0003", b"0003", b"0003", b"0003", b"0003"]
 
 
 # -- a store that a newer program made ---------------------------------------------------------------------------------
@@ -269,6 +269,7 @@ def test_the_plan_says_what_each_step_does_and_writes_nothing(
         ("0005", True, {}),
         ("0006", True, {"records": 0}),
         ("0007", True, {"runs": 1}),
+        ("0008", True, {"runs": 1, "deliveries": 0}),
     ]
     with engine.connect() as connection:
         assert {name: sorted(table["columns"]) for name, table in shape(connection).items()} == before

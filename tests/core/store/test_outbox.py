@@ -15,6 +15,7 @@ from cxbridge.core.store import outbox, schema
 change = msgspec.structs.replace
 MINUTE = timedelta(minutes=1)
 STATES = get_args(DeliveryState)
+BOTH = ("tracker", "chat")
 
 
 def ids(found):
@@ -81,9 +82,9 @@ def test_due_respects_time_and_connection(store, delivery, noon):
         assert outbox.next_due(tx, "tracker") == noon - MINUTE
         assert outbox.next_due(tx, "chat") == noon
         assert outbox.next_due(tx, "none") is None
-        assert outbox.connections_due(tx, noon - 2 * MINUTE) == set()
-        assert outbox.connections_due(tx, noon - MINUTE) == {"tracker"}
-        assert outbox.connections_due(tx, noon) == {"tracker", "chat"}
+        assert outbox.connections_due(tx, BOTH, noon - 2 * MINUTE) == set()
+        assert outbox.connections_due(tx, BOTH, noon - MINUTE) == {"tracker"}
+        assert outbox.connections_due(tx, BOTH, noon) == {"tracker", "chat"}
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -109,7 +110,7 @@ def test_one_that_waits_for_its_time_keeps_the_others_waiting(store, delivery, n
             tx, [delivery(1, order_key="k", state="retry", not_before=noon + MINUTE), delivery(2, order_key="k")]
         )
         assert outbox.due(tx, "tracker", noon, 10) == []
-        assert outbox.connections_due(tx, noon) == set()
+        assert outbox.connections_due(tx, BOTH, noon) == set()
         assert outbox.next_due(tx, "tracker") == noon + MINUTE
         outbox.update(tx, delivery(1, order_key="k", state="dead", not_before=noon + MINUTE))
         assert ids(outbox.due(tx, "tracker", noon, 10)) == [2]
@@ -154,7 +155,7 @@ def test_due_against_its_definition(store, delivery, noon, entries):
         for connection, numbers in expected.items():
             assert ids(outbox.due(tx, connection, noon, 100)) == numbers
             assert outbox.next_due(tx, connection) == min(times[connection], default=None)
-        assert outbox.connections_due(tx, noon) == {name for name, numbers in expected.items() if numbers}
+        assert outbox.connections_due(tx, BOTH, noon) == {name for name, numbers in expected.items() if numbers}
 
 
 def test_interrupted_are_those_whose_answer_nobody_waits_for(store, delivery, noon):
@@ -181,7 +182,14 @@ def test_finding(store, delivery):
         assert ids(outbox.find(tx, state="dead")) == [2]
         assert ids(outbox.find(tx, recipe="other")) == [4]
         assert ids(outbox.find(tx, recipe="hand-over", state="planned")) == [5, 3, 1]
-        assert outbox.counts(tx) == {("tracker", "planned"): 3, ("tracker", "dead"): 1, ("chat", "planned"): 1}
+        assert outbox.unsettled_counts(tx) == {
+            ("tracker", "planned"): 3,
+            ("tracker", "dead"): 1,
+            ("chat", "planned"): 1,
+        }
+        outbox.settle(tx, [change(delivery(3), state="confirmed"), change(delivery(4), state="confirmed")])
+        assert outbox.unsettled_counts(tx) == {("tracker", "planned"): 2, ("tracker", "dead"): 1}
+        assert ids(outbox.find(tx, state="confirmed")) == [4, 3]
 
 
 def test_what_was_sent_within_the_hour(store, delivery, noon):

@@ -5,7 +5,19 @@ from datetime import UTC, datetime
 import pytest
 
 from cxbridge.core.ledger import Ref
-from cxbridge.core.store import approvals, asks, changes, counting, identity, letters, outbox, receipts, records, runs
+from cxbridge.core.store import (
+    approvals,
+    asks,
+    changes,
+    counting,
+    identity,
+    letters,
+    outbox,
+    receipts,
+    records,
+    restored,
+    runs,
+)
 
 ONE = Ref("desk", "tickets", "1")
 
@@ -50,7 +62,11 @@ def plan(sqlite_store, heard):
         ),
         (lambda tx, now: runs.find(tx, subject=ONE), "ix_runs_subject_id (subject=?)"),
         (lambda tx, now: runs.find(tx, recipe="r", subject=ONE), "ix_runs_subject_id (subject=?)"),
-        (lambda tx, now: runs.counts(tx), "SCAN runs USING COVERING INDEX ix_runs_recipe_state_id_part"),
+        (
+            lambda tx, now: runs.counts(tx, "r"),
+            "SEARCH runs USING COVERING INDEX ix_runs_recipe_state_id_part (recipe=? AND state=?)",
+        ),
+        (lambda tx, now: runs.held(tx), "ix_runs_state_id (state=?)"),
         (lambda tx, now: runs.tally(tx, "r", "steps"), "COVERING INDEX ix_runs_recipe_state_id_part (recipe=?"),
         (
             lambda tx, now: runs.tally(tx, "r", "steps", now),
@@ -67,11 +83,13 @@ def plan(sqlite_store, heard):
             lambda tx, now: outbox.due(tx, "desk", now, 10),
             "ix_deliveries_open_key (connection=? AND order_key=? AND seq<?)",
         ),
-        (lambda tx, now: outbox.connections_due(tx, now=now), "COVERING INDEX ix_deliveries_state_connection_seq"),
+        (lambda tx, now: outbox.unsettled_counts(tx), "COVERING INDEX ix_deliveries_unsettled (state=?)"),
+        (lambda tx, now: outbox.interrupted(tx), "ix_deliveries_unsettled (state=?)"),
+        (lambda tx, now: outbox.interrupted(tx, "desk"), "SEARCH deliveries USING INDEX ix_deliveries_"),
+        (lambda tx, now: restored.waiting(tx), "ix_deliveries_unsettled (state=?)"),
         (lambda tx, now: outbox.by_marker(tx, "desk", ["m"]), "ix_deliveries_connection_marker_seq"),
-        (lambda tx, now: outbox.find(tx, recipe="r"), "ix_deliveries_recipe_seq"),
-        (lambda tx, now: outbox.find(tx, recipe="r", state="dead"), "ix_deliveries_state_seq (state=?)"),
-        (lambda tx, now: outbox.sent_since(tx, "r", now), "COVERING INDEX ix_deliveries_recipe_sent_at"),
+        (lambda tx, now: outbox.find(tx, recipe="r", state="dead"), "ix_deliveries_unsettled (state=?)"),
+        (lambda tx, now: outbox.sent_since(tx, "r", now), "COVERING INDEX ix_deliveries_sent (recipe=? AND sent_at>?)"),
         (lambda tx, now: receipts.of(tx, ONE), "ix_receipts_ref_id"),
     ],
 )
@@ -107,7 +125,7 @@ def test_counting_anew_reads_an_index_and_not_the_records(plan):
 )
 def test_dead_letters_are_found_by_their_state_and_not_among_all_that_was_written(plan, ask, chosen):
     found = plan(lambda tx: ask(tx, chosen))
-    assert any("ix_deliveries_state_" in step for step in found), found
+    assert any("ix_deliveries_unsettled (state=?" in step for step in found), found
     assert not any(step.startswith("SCAN deliveries") for step in found), found
 
 
@@ -138,7 +156,7 @@ def test_what_has_to_wait_is_found_among_what_waits_and_not_among_all_that_was_d
             outbox.put_off(tx, "desk", "r", now=noon, until=noon, why="the hour is full", but="notify")
         [(statement, values)] = asked
         found = [row[3] for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
-    assert any("ix_deliveries_state_connection_seq (state=? AND connection=?)" in step for step in found), found
+    assert any("ix_deliveries_open" in step for step in found), found
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from cxbridge.core.ledger import Ref
-from cxbridge.core.store import runs
+from cxbridge.core.store import runs, schema
+from cxbridge.core.store.statements import row_of
 
 change = msgspec.structs.replace
 
@@ -130,10 +132,22 @@ def test_runs_started_since(store, run, noon):
 
 def test_counts(store, run):
     with store.write() as tx:
-        assert runs.counts(tx) == {}
+        assert runs.counts(tx, "a") == {}
+        assert runs.held(tx) == {}
         for number, (recipe, state) in enumerate([("a", "done"), ("a", "done"), ("a", "held"), ("b", "done")]):
             runs.start(tx, run(number, recipe=recipe, state=state))
-        assert runs.counts(tx) == {("a", "done"): 2, ("a", "held"): 1, ("b", "done"): 1}
+        assert runs.counts(tx, "a") == {"done": 2, "held": 1}
+        assert runs.counts(tx, "b") == {"done": 1}
+        assert runs.held(tx) == {"a": 1}
+
+
+def test_what_ever_ran_is_counted_up_to_a_number(store, run):
+    some = [row_of(run(number, recipe="a", state="done")) for number in range(runs.COUNTED + 1)]
+    with store.write() as tx:
+        tx.connection.execute(sa.insert(schema.runs), some[:-2])
+        assert runs.counts(tx, "a") == {"done": runs.COUNTED - 1}
+        tx.connection.execute(sa.insert(schema.runs), some[-2:])
+        assert runs.counts(tx, "a") == {"done": runs.COUNTED}
 
 
 def test_a_part_of_a_recipe_is_counted_by_state_and_since_a_time(store, run, noon):

@@ -208,7 +208,7 @@ class _Life:
             confirmed, self._confirmed = self._confirmed, 0
             failed, self._failed = self._failed, []
         with self._bridge.store.read() as tx:
-            counts = outbox.counts(tx)
+            counts = outbox.unsettled_counts(tx)
         open_ones = [f"{name}: {number} {state}" for (name, state), number in counts.items() if state in OPEN]
         self._said.say(idle=confirmed, open=open_ones, failed=failed)
         told = self._said.hear()

@@ -136,7 +136,7 @@ _STATES = {
 
 def _deliveries(tx: Tx) -> Iterator[Finding]:
     counted: Counter[str] = Counter()
-    for (_, kind), number in outbox.counts(tx).items():
+    for (_, kind), number in outbox.unsettled_counts(tx).items():
         counted[kind] += number
     for name, (told, remedy) in _STATES.items():
         if counted[name]:
@@ -146,11 +146,7 @@ def _deliveries(tx: Tx) -> Iterator[Finding]:
 
 
 def _runs(tx: Tx) -> Iterator[Finding]:
-    held: Counter[str] = Counter()
-    for (recipe, kind), number in runs.counts(tx).items():
-        if kind == "held":
-            held[recipe] += number
-    for recipe, number in sorted(held.items()):
+    for recipe, number in sorted(runs.held(tx).items()):
         yield warning(
             recipe,
             f"{count(number, 'run')} held, waiting for a person",
