@@ -113,7 +113,7 @@ def run_tests_in_files(names: _Some = None, *, config: ConfigFile = DEFAULT_CONF
 
 @app.command("list")
 def list_(*, config: ConfigFile = DEFAULT_CONFIG, database: Database = None, json: Json = False) -> None:
-    """List the recipes: stage, whether one is stopped and why, how many runs there are; of each kind they are counted up to 10,000.
+    """List the recipes: stage, whether one is stopped and why, how many runs there are; of each kind they are counted up to 1,000.
 
     `cxbridge figures` counts all.
     """

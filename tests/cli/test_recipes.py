@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from cxbridge.cli.start import RECIPE
 from cxbridge.core.config import load
 from cxbridge.core.engine import guard
@@ -66,13 +68,19 @@ def test_plan_of_a_recipe_shows_what_it_would_write(cxbridge: Cxbridge, folder: 
     assert "the stage is shadow" in ended.out
 
 
-def test_list_shows_stage_runs_and_what_is_broken(cxbridge: Cxbridge, played: Path) -> None:
+def test_list_shows_stage_runs_and_what_is_broken(
+    cxbridge: Cxbridge, played: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (played / "recipes" / "broken.toml").write_text("title = 5\n")
     rows = {one["recipe"]: one for one in cxbridge("recipes", "list", "--json").data}
     assert rows["escalation-to-jira"]["stage"] == "live"
     assert rows["escalation-to-jira"]["runs"] == {"done": 24, "held": 2}
     assert rows["broken"]["state"] == "broken"
-    assert "broken" in cxbridge("recipes", "list").out
+    listed = cxbridge("recipes", "list").out
+    assert "broken" in listed
+    assert "24 done, 2 held" in listed
+    monkeypatch.setattr("cxbridge.core.store.runs.COUNTED", 24)
+    assert "24+ done, 2 held" in cxbridge("recipes", "list").out, "as many, or more that were not counted"
 
 
 def test_resume_lets_a_stopped_recipe_go_on(cxbridge: Cxbridge, played: Path) -> None:

@@ -14,7 +14,7 @@ from cxbridge.core.store.statements import ignoring, row_of, unsought
 from cxbridge.core.store.tx import Tx
 
 # Up to how many runs in a state are counted one by one.
-COUNTED = 10_000
+COUNTED = 1_000
 
 _runs = schema.runs.c
 _whole = sa.select(schema.runs)
