@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
-from cxbridge.core.ledger import ACTIVE_RUNS, UNSETTLED_DELIVERIES, Delivery, DeliveryState, Run
+from cxbridge.core.ledger import ACTIVE_RUNS, Delivery, DeliveryState, Run
 from cxbridge.core.store import outbox, schema
 from cxbridge.core.store.statements import unsought
 from cxbridge.core.store.tx import Tx
@@ -157,8 +157,7 @@ def take_turn(tx: Tx, mine: Sequence[Delivery], now: datetime) -> list[Delivery]
 
 def _meant(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
     states: list[DeliveryState] = ["dead", "held"] if chosen.held else ["dead"]
-    not_over = schema.among(_deliveries.state, UNSETTLED_DELIVERIES)
-    found: list[sa.ColumnElement[bool]] = [not_over, _deliveries.state.in_(states)]
+    found: list[sa.ColumnElement[bool]] = [schema.unsettled_deliveries, _deliveries.state.in_(states)]
     for column, value in (
         (_deliveries.recipe, chosen.recipe),
         (_deliveries.connection, chosen.connection),

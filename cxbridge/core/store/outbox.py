@@ -49,9 +49,6 @@ _by_marker = Among(
     _deliveries.marker,
     lambda among: _whole.where(_deliveries.connection == sa.bindparam("connection"), among).order_by(_deliveries.seq),
 )
-# Spelled out, since only so the indexes that hold nothing else are used.
-_open = schema.among(_deliveries.state, OPEN_DELIVERIES)
-_not_over = schema.among(_deliveries.state, UNSETTLED_DELIVERIES)
 _state_of = Among(_deliveries.id, sa.select(_deliveries.id, _deliveries.state).where)
 # Those of a recipe that are due and would be sent, but for one kind of step.
 _put_off = Prepared(
@@ -59,7 +56,7 @@ _put_off = Prepared(
     .where(
         _deliveries.connection == sa.bindparam("at_connection"),
         _deliveries.recipe == sa.bindparam("of_recipe"),
-        _open,
+        schema.open_deliveries,
         schema.among(_deliveries.state, ("planned", "retry")),
         _deliveries.not_before <= sa.bindparam("now"),
         _deliveries.step != sa.bindparam("but"),
@@ -71,7 +68,9 @@ _sent_since = Prepared(
         _deliveries.recipe == sa.bindparam("recipe"), _deliveries.sent_at >= sa.bindparam("since")
     )
 )
-_in_state = _whole.where(_not_over, _deliveries.state == sa.bindparam("state")).order_by(_deliveries.seq)
+_in_state = _whole.where(schema.unsettled_deliveries, _deliveries.state == sa.bindparam("state")).order_by(
+    _deliveries.seq
+)
 _interrupted = Prepared(_in_state)
 _interrupted_at = Prepared(_in_state.where(_deliveries.connection == sa.bindparam("connection")))
 _older = schema.deliveries.alias("older")
@@ -80,7 +79,7 @@ _older = schema.deliveries.alias("older")
 _SENDABLE: tuple[DeliveryState, ...] = ("planned", "retry", "unknown")
 # The oldest open delivery of its order key, in such a state.
 _head = sa.and_(
-    _open,
+    schema.open_deliveries,
     schema.among(_deliveries.state, _SENDABLE),
     ~sa.exists(
         sa.select(sa.literal_column("1")).where(
@@ -205,7 +204,7 @@ def interrupted(tx: Tx, connection: str | None = None) -> list[Delivery]:
 def under_way(tx: Tx, target: Ref) -> list[Delivery]:
     """Read the deliveries to an entity that may have been done without our knowing: sent, or in doubt."""
     order_key = _deliveries.order_key == str(target)
-    query = _whole.where(_deliveries.connection == target.connection, order_key, _open)
+    query = _whole.where(_deliveries.connection == target.connection, order_key, schema.open_deliveries)
     return [one for one in _read(tx.connection.execute(query)) if one.state in ("sent", "unknown")]
 
 
@@ -245,7 +244,7 @@ def find(
     if state is not None:
         query = query.where(_deliveries.state == state)
     if state in UNSETTLED_DELIVERIES:
-        query = query.where(_not_over)
+        query = query.where(schema.unsettled_deliveries)
     if recipe is not None:
         query = query.where(_deliveries.recipe == recipe)
     return _read(tx.connection.execute(query))
@@ -259,7 +258,7 @@ def sent_since(tx: Tx, recipe: str, since: datetime) -> int:
 def unsettled_counts(tx: Tx) -> dict[tuple[str, DeliveryState], int]:
     """Count the deliveries that are open or dead letters, per (connection, state)."""
     by = (_deliveries.connection, _deliveries.state)
-    rows = tx.connection.execute(sa.select(*by, sa.func.count()).where(_not_over).group_by(*by))
+    rows = tx.connection.execute(sa.select(*by, sa.func.count()).where(schema.unsettled_deliveries).group_by(*by))
     return {(connection, state): number for connection, state, number in rows}
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 import sqlalchemy as sa
 
-from cxbridge.core.ledger import UNSETTLED_DELIVERIES, DeliveryState
+from cxbridge.core.ledger import DeliveryState
 from cxbridge.core.store import changes, schema
 from cxbridge.core.store.state import meta_get, meta_set
 from cxbridge.core.store.tx import Tx
@@ -23,7 +23,6 @@ _NAME = "restored"
 _MAY_BE_DONE: tuple[DeliveryState, ...] = ("planned", "retry", "sent", "unknown")
 
 _deliveries = schema.deliveries.c
-_not_over = schema.among(_deliveries.state, UNSETTLED_DELIVERIES)
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +52,7 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
 
 def mark(tx: Tx, *, moment: datetime, now: datetime) -> Marked:
     """Note that the store, which stands as it stood at `moment`, goes on from now; what is open in it becomes a doubt."""
-    doubtful = _not_over & _deliveries.state.in_(_MAY_BE_DONE)
+    doubtful = schema.unsettled_deliveries & _deliveries.state.in_(_MAY_BE_DONE)
     rows = tx.connection.execute(
         sa.select(_deliveries.connection, sa.func.count()).where(doubtful).group_by(_deliveries.connection)
     )
@@ -110,7 +109,9 @@ def count(tx: Tx, outcome: str) -> None:
 
 def waiting(tx: Tx) -> int:
     """Count those that are still to be looked for."""
-    query = sa.select(sa.func.count()).where(_not_over, _deliveries.state == "unknown", _deliveries.error_code == CODE)
+    query = sa.select(sa.func.count()).where(
+        schema.unsettled_deliveries, _deliveries.state == "unknown", _deliveries.error_code == CODE
+    )
     return int(tx.connection.scalar(query) or 0)
 
 

@@ -248,6 +248,8 @@ deliveries = sa.Table(
     sa.Index(None, "run", "seq"),
     sa.Index(None, "connection", "marker", "seq"),
 )
+open_deliveries = among(deliveries.c.state, OPEN_DELIVERIES)
+unsettled_deliveries = among(deliveries.c.state, UNSETTLED_DELIVERIES)
 # Nearly all deliveries are over, and each index that holds them costs whoever plans, marks and settles one.
 # The limit of writes per hour.
 _partial("ix_deliveries_sent", deliveries.c.recipe, deliveries.c.sent_at, where=deliveries.c.sent_at.is_not(None))
@@ -257,7 +259,7 @@ _partial(
     deliveries.c.state,
     deliveries.c.seq,
     deliveries.c.connection,
-    where=among(deliveries.c.state, UNSETTLED_DELIVERIES),
+    where=unsettled_deliveries,
 )
 # The pusher's two questions, asked at every turn: what is open here, in order; and is anything older open under this
 # order key.
@@ -267,14 +269,14 @@ _partial(
     deliveries.c.seq,
     deliveries.c.not_before,
     deliveries.c.state,
-    where=among(deliveries.c.state, OPEN_DELIVERIES),
+    where=open_deliveries,
 )
 _partial(
     "ix_deliveries_open_key",
     deliveries.c.connection,
     deliveries.c.order_key,
     deliveries.c.seq,
-    where=among(deliveries.c.state, OPEN_DELIVERIES),
+    where=open_deliveries,
 )
 
 receipts = sa.Table(
