@@ -248,36 +248,18 @@ deliveries = sa.Table(
     sa.Index(None, "run", "seq"),
     sa.Index(None, "connection", "marker", "seq"),
 )
-open_deliveries = among(deliveries.c.state, OPEN_DELIVERIES)
-unsettled_deliveries = among(deliveries.c.state, UNSETTLED_DELIVERIES)
+_its = deliveries.c
+open_deliveries = among(_its.state, OPEN_DELIVERIES)
+unsettled_deliveries = among(_its.state, UNSETTLED_DELIVERIES)
 # Nearly all deliveries are over, and each index that holds them costs whoever plans, marks and settles one.
 # The limit of writes per hour.
-_partial("ix_deliveries_sent", deliveries.c.recipe, deliveries.c.sent_at, where=deliveries.c.sent_at.is_not(None))
+_partial("ix_deliveries_sent", _its.recipe, _its.sent_at, where=_its.sent_at.is_not(None))
 # What is not over, by state in order, and counted.
-_partial(
-    "ix_deliveries_unsettled",
-    deliveries.c.state,
-    deliveries.c.seq,
-    deliveries.c.connection,
-    where=unsettled_deliveries,
-)
+_partial("ix_deliveries_unsettled", _its.state, _its.seq, _its.connection, where=unsettled_deliveries)
 # The pusher's two questions, asked at every turn: what is open here, in order; and is anything older open under this
 # order key.
-_partial(
-    "ix_deliveries_open",
-    deliveries.c.connection,
-    deliveries.c.seq,
-    deliveries.c.not_before,
-    deliveries.c.state,
-    where=open_deliveries,
-)
-_partial(
-    "ix_deliveries_open_key",
-    deliveries.c.connection,
-    deliveries.c.order_key,
-    deliveries.c.seq,
-    where=open_deliveries,
-)
+_partial("ix_deliveries_open", _its.connection, _its.seq, _its.not_before, _its.state, where=open_deliveries)
+_partial("ix_deliveries_open_key", _its.connection, _its.order_key, _its.seq, where=open_deliveries)
 
 receipts = sa.Table(
     "receipts",
