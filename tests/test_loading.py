@@ -122,6 +122,15 @@ elif sys.argv[2] == "asked while it is loaded":
         import taken_in
         assert taken_in.name == "kept"
     assert taken_in is not sys.modules["taken_in"]
+elif sys.argv[2] == "not there":
+    try:
+        with later("nowhere"):
+            import nowhere
+            nowhere.name
+    except ModuleNotFoundError as error:
+        assert error.name == "nowhere"
+    else:
+        raise AssertionError("nothing was raised")
 {TELL}
 """
 
@@ -181,8 +190,8 @@ def test_what_is_asked_for_is_loaded(settings: Path) -> None:
     assert among(dict.fromkeys(named, ""), found) == named
 
 
-@pytest.mark.parametrize("how", ["not at all", "called", "asked", "imported", "asked while it is loaded"])
+@pytest.mark.parametrize("how", ["not at all", "called", "asked", "imported", "asked while it is loaded", "not there"])
 def test_what_comes_later_is_loaded_when_it_is_asked_for(how: str, tmp_path: Path) -> None:
     (tmp_path / "taken_in.py").write_text(TAKEN_IN)
     (tmp_path / "takes_in.py").write_text(TAKES_IN)
-    assert ("taken_in" in loaded(LATER, str(tmp_path), how)) == (how != "not at all")
+    assert ("taken_in" in loaded(LATER, str(tmp_path), how)) == (how not in ("not at all", "not there"))
