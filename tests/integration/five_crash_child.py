@@ -33,7 +33,7 @@ def main() -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     with Bridge(load(folder / "cxbridge.toml"), probe=probe) as bridge:
-        run_to_rest(bridge)
+        run_to_rest(bridge, passed)
     print(json.dumps(passed))
 
 
