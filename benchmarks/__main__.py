@@ -8,7 +8,7 @@ from benchmarks import results
 
 PARTS = ("pull", "plan", "push", "webhooks", "expressions", "sentiment")
 # These take long, and are run when they are named.
-LONG = ("databases", "growth", "workers", "ready", "idle")
+LONG = ("databases", "growth", "workers", "ready", "idle", "yardstick")
 # These measure nothing that is compared, and are run when they are named.
 TOOLS = ("check", "charts", "flame")
 

@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks import measure, peers
-from benchmarks.peers import N8N, NODE_RED, NodePeer
+from benchmarks.peers import N8N, NODE_RED, Node, NodePeer
 
 # A space between the last two braces: n8n would take them for the end of its expression.
 _FIELDS = (
     "{fields: {project: {key: 'ENG'}, issuetype: {id: '10004'}, labels: ['flow-' + detail.id], "
     "summary: '[' + detail.id + '] ' + detail.subject} }"
 )
-# n8n says how it is to be set up without a screen, and to whom it would speak by itself.
+# n8n says how it is to be set up without a screen, and to whom it would speak by itself. How it works is left as it comes.
 _QUIET = {
     "DB_TYPE": "sqlite",
-    # With readers beside the writer the log is written ahead: what its makers recommend, and the faster.
-    "DB_SQLITE_POOL_SIZE": "2",
     "N8N_LISTEN_ADDRESS": "127.0.0.1",
     "N8N_DIAGNOSTICS_ENABLED": "false",
     "N8N_DIAGNOSTICS_CONFIG_FRONTEND": "",
@@ -33,10 +31,7 @@ _QUIET = {
     "N8N_TEMPLATES_ENABLED": "false",
     "N8N_PERSONALIZATION_ENABLED": "false",
     "N8N_ENFORCE_SETTINGS_FILE_PERMISSIONS": "true",
-    "N8N_RUNNERS_ENABLED": "false",
     "N8N_LOG_LEVEL": "warn",
-    # Its other one needs a native module that does not run on Node 20. This one is the faster.
-    "N8N_EXPRESSION_ENGINE": "legacy",
 }
 _SETTING_UP = 180
 
@@ -55,6 +50,11 @@ class Flow(Protocol):
         ...
 
     @property
+    def node(self) -> Node:
+        """What it runs on."""
+        ...
+
+    @property
     def share(self) -> float:
         """How many of the events it is sent when they come as fast as they are answered: a slow one gets few."""
         ...
@@ -69,7 +69,7 @@ class NodeRed:
     """Node-RED, whose nodes keep nothing on disk."""
 
     installed: Path
-    program: str
+    node: Node
     peer: NodePeer = NODE_RED
     path: str = "/hook"
     share: float = 1.0
@@ -87,19 +87,19 @@ class NodeRed:
         }
         (place / "settings.js").write_text(f"module.exports = {json.dumps(settings)}\n")
         (place / "flows.json").write_text(json.dumps(_node_red(tracker)))
-        words = [self.program, str(self.installed / self.peer.script), "--userDir", str(place)]
+        words = [str(self.node.program), str(self.installed / self.peer.script), "--userDir", str(place)]
         return [*words, "--settings", str(place / "settings.js")], {"NODE_ENV": "production"}
 
 
 @dataclass(frozen=True, slots=True)
 class N8n:
-    """n8n on SQLite with a write-ahead log in its production mode; it keeps each execution, as it comes."""
+    """n8n on SQLite, as it comes: it keeps each execution."""
 
     installed: Path
-    program: str
+    node: Node
     peer: NodePeer = N8N
     path: str = "/webhook/hook"
-    share: float = 0.25
+    share: float = 0.1
 
     def prepare(self, place: Path, port: int, tracker: str) -> tuple[Sequence[str], Mapping[str, str]]:
         """Have its command line take the flow in and switch it on.
@@ -111,10 +111,10 @@ class N8n:
         flow = _n8n(tracker)
         file = place / "flow.json"
         file.write_text(json.dumps([flow]))
-        words = [self.program, str(self.installed / self.peer.script)]
+        words = [str(self.node.program), str(self.installed / self.peer.script)]
         for more in (
             ["import:workflow", f"--input={file}"],
-            ["update:workflow", f"--id={flow['id']}", "--active=true"],
+            ["publish:workflow", f"--id={flow['id']}"],
         ):
             done = subprocess.run(
                 [*words, *more],
@@ -133,11 +133,12 @@ class N8n:
 def found(names: Sequence[str]) -> list[Flow]:
     """Give the flows of those of these tools that are there or can be installed, in their order."""
     flows: list[Flow] = []
-    program = peers.node() or "node"
     kinds: Sequence[tuple[NodePeer, type[NodeRed | N8n]]] = ((NODE_RED, NodeRed), (N8N, N8n))
     for peer, made in kinds:
-        if peer.name in names and (place := peers.node_installed(peer)) is not None:
-            flows.append(made(place, program))
+        if peer.name not in names or (node := peers.node_of(peer)) is None:
+            continue
+        if (place := peers.node_installed(peer, node)) is not None:
+            flows.append(made(place, node))
     return flows
 
 

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,8 +48,9 @@ class Peer:
 class NodePeer:
     """Another tool of npm's.
 
-    `script` is what node is started with, in its folder. `instead` are other versions of what it depends on, for those that cannot
-    be had or do not fit. Where `built` names what is compiled, nothing else of what packages bring may run while it is installed.
+    `script` is what node is started with, in its folder; it needs a node of `least_node`. `instead` are other versions of what it
+    depends on, for those that cannot be had or do not fit. Where `built` names what is compiled, nothing else of what packages
+    bring may run while it is installed.
     """
 
     name: str
@@ -75,16 +76,32 @@ PROCRASTINATE = Peer(
     ("psycopg[binary]==3.3.9", "httpx==0.28.1"),
 )
 NODE_RED = NodePeer("Node-RED", "4.1.15", "node-red", "node_modules/node-red/red.js", 18)
-# The newest that runs on Node 20. One of its dependencies is not in the registry, the newest of another fits none of the others.
+# One of its dependencies is not in the registry, the newest of another asks for a package that is not.
 N8N = NodePeer(
     "n8n",
-    "1.123.81",
+    "2.41.1",
     "n8n",
     "node_modules/n8n/bin/n8n",
-    20,
-    {"xlsx": "npm:xlsx@0.18.5", "@langchain/langgraph-checkpoint": "1.0.1"},
-    ("sqlite3",),
+    24,
+    {"xlsx": "npm:xlsx@0.18.5", "linkedom": "0.18.14"},
+    ("sqlite3", "isolated-vm"),
 )
+# What npm brings for a tool that the node of this machine is too old for.
+NODE = "24.22.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node: its program and the numbers of its version."""
+
+    program: Path
+    version: str
+
+    @property
+    def major(self) -> int:
+        """The first of the numbers; 0 where it did not start."""
+        found = re.match(r"\d+", self.version)
+        return int(found[0]) if found else 0
 
 
 def installed(peers: Sequence[Peer] = PEERS) -> dict[Peer, Path]:
@@ -105,75 +122,100 @@ def installed(peers: Sequence[Peer] = PEERS) -> dict[Peer, Path]:
 
 def environment(name: str, wanted: str) -> Path | None:
     """Give the interpreter of an environment that holds packages, making it where it is not there; None where that fails."""
-    place = _place(name, f"{wanted} {platform.python_version()}")
-    python = place / "bin" / "python"
-    if (place / "whole").exists():
-        return python
-    print(f"installing {wanted} beside, once …", flush=True)
-    shutil.rmtree(place, ignore_errors=True)
-    try:
+
+    def bring(place: Path) -> None:
         _call(sys.executable, "-m", "venv", str(place))
-        _call(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted.split())
-    except (OSError, subprocess.SubprocessError) as error:
-        _without(name, error, place)
+        _call(
+            str(place / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            *wanted.split(),
+        )
+
+    place = _brought(name, wanted, f"{wanted} {platform.python_version()}", bring)
+    return place and place / "bin" / "python"
+
+
+def node_of(peer: NodePeer) -> Node | None:
+    """Give the node that a tool runs on: the one of this machine, or one that npm brings; None where neither fits, and says why."""
+    found = shutil.which("node") if shutil.which("npm") else None
+    if found is None:
+        print(f"without {peer.name}: node and npm are not there", flush=True)
         return None
-    (place / "whole").touch()
-    return python
+    here = Node(Path(found), _version(found))
+    if here.major >= peer.least_node:
+        return here
+    if int(NODE.partition(".")[0]) < peer.least_node:
+        print(f"without {peer.name}: it needs node {peer.least_node}, npm is asked for {NODE}", flush=True)
+        return None
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    package = f"node-{platform.system().lower()}-{machine}"
+    place = _brought("node", f"{package}@{NODE}", package + NODE, lambda place: _npm(place, package, NODE))
+    program = place and place / "node_modules" / package / "bin" / "node"
+    return Node(program, NODE) if program else None
 
 
-def node() -> str | None:
-    """Give node's program, where it and npm are there."""
-    return shutil.which("node") if shutil.which("npm") else None
-
-
-def node_version() -> str:
+def _version(program: str) -> str:
     """Give the numbers of node's version; empty where it does not start."""
     try:
-        done = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip().removeprefix("v")
 
 
-def node_installed(peer: NodePeer) -> Path | None:
+def node_installed(peer: NodePeer, node: Node) -> Path | None:
     """Give the folder of a tool of npm's, installing it where it is not there; None where that cannot be, and says why."""
-    program = node()
-    if program is None:
-        print(f"without {peer.name}: node and npm are not there", flush=True)
-        return None
-    version = node_version()
-    found = re.match(r"\d+", version)
-    if found is None or int(found[0]) < peer.least_node:
-        print(
-            f"without {peer.name}: it needs node {peer.least_node}, here is {version or 'one that does not start'}",
-            flush=True,
-        )
-        return None
-    place = _place(peer.name.lower(), f"{peer} {version}")
+
+    def bring(place: Path) -> None:
+        words = ["--ignore-scripts", "--legacy-peer-deps"] if peer.built else []
+        # What is compiled, and what compiles it, is to see the node that it will run on.
+        more = {"PATH": f"{node.program.parent}{os.pathsep}{os.environ['PATH']}", **_headers(node)}
+        _npm(place, peer.package, peer.version, *words, overrides=peer.instead, more=more)
+        if peer.built:
+            _call("npm", "rebuild", "--prefix", str(place), *peer.built, limit=_NPM_LIMIT, more=more)
+        if not (place / peer.script).exists():
+            raise OSError(f"npm brought no {peer.script}")
+
+    return _brought(peer.name, f"{peer.package}@{peer.version}", f"{peer} {node.version}", bring)
+
+
+def _brought(name: str, told: str, key: str, bring: Callable[[Path], None]) -> Path | None:
+    """Give the folder of something, having it brought there once for each key; None where that fails, and says why."""
+    place = _place(name.lower().replace(" ", "-"), key)
     if (place / "whole").exists():
         return place
-    print(f"installing {peer.package}@{peer.version} beside, once …", flush=True)
+    print(f"installing {told} beside, once …", flush=True)
     shutil.rmtree(place, ignore_errors=True)
     try:
         place.mkdir(parents=True)
-        asked = {"private": True, "dependencies": {peer.package: peer.version}, "overrides": dict(peer.instead)}
-        (place / "package.json").write_text(json.dumps(asked))
-        words = ["npm", "install", "--prefix", str(place), "--no-audit", "--no-fund"]
-        _call(*words, *(["--ignore-scripts", "--legacy-peer-deps"] if peer.built else ()), limit=_NPM_LIMIT)
-        if peer.built:
-            _call("npm", "rebuild", "--prefix", str(place), *peer.built, limit=_NPM_LIMIT, more=_headers(program))
-        if not (place / peer.script).exists():
-            raise OSError(f"npm brought no {peer.script}")
+        bring(place)
     except (OSError, subprocess.SubprocessError) as error:
-        _without(peer.name, error, place)
+        _without(name, error, place)
         return None
     (place / "whole").touch()
     return place
 
 
-def _headers(program: str) -> dict[str, str]:
+def _npm(
+    place: Path,
+    package: str,
+    version: str,
+    *words: str,
+    overrides: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
+) -> None:
+    asked = {"private": True, "dependencies": {package: version}, "overrides": dict(overrides or {})}
+    (place / "package.json").write_text(json.dumps(asked))
+    _call("npm", "install", "--prefix", str(place), "--no-audit", "--no-fund", *words, limit=_NPM_LIMIT, more=more)
+
+
+def _headers(node: Node) -> dict[str, str]:
     """Have what is compiled use the headers that came with node, where they did; nothing is fetched then."""
-    root = Path(program).resolve().parents[1]
+    root = node.program.resolve().parents[1]
     return {"npm_config_nodedir": str(root)} if (root / "include" / "node" / "node_api.h").exists() else {}
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from benchmarks import flows, measure, results, stages
 from benchmarks.flows import Flow
 from benchmarks.mock_vendors import Desk
-from benchmarks.peers import N8N, NODE_RED, node_version
+from benchmarks.peers import N8N, NODE_RED
 from benchmarks.stages import SENDERS, Killable, Stage
 
 KINDS = ("steady", "saturated", "killed")
@@ -115,7 +115,7 @@ def main(words: Sequence[str] | None = None) -> None:
         medians=medians,
         ratios=ratios,
         others=max((*ours.others, *floor.others), default=None),
-        peers={name: one.peer.version for name, one in others.items()} | ({"node": node_version()} if others else {}),
+        peers={name: f"{one.peer.version} on node {one.node.version}" for name, one in others.items()},
     )
     if lost or doubled:
         raise SystemExit(1)
