@@ -87,7 +87,7 @@ N8N = NodePeer(
     ("sqlite3", "isolated-vm"),
 )
 # What npm brings for a tool that the node of this machine is too old for.
-NODE = "24.22.0"
+NODE = "24.21.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +226,8 @@ def _place(name: str, what: str) -> Path:
 def _without(name: str, error: Exception, place: Path) -> None:
     """Say why it is left out, and leave nothing half made."""
     said = str(getattr(error, "stderr", "") or error).strip().splitlines()
+    # npm's last line says where its log is, the one before what is wrong.
+    said = [line for line in said if not line.startswith("npm error A complete log")]
     print(f"without {name}: {said[-1] if said else 'it cannot be installed'}", flush=True)
     shutil.rmtree(place, ignore_errors=True)
 

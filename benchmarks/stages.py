@@ -93,6 +93,8 @@ class Stage:
         warm = range(2, 2 + 2 * WARM_UP, 2)
         self.sender().at_once(warm, SENDERS)
         self.whole(self.settled(set(warm)), set(warm), warm)
+        # What was begun by that beside it, such as learning a dictionary, is to be over as well.
+        measure.wait_for_quiet()
 
     def whole(self, arrived: Mapping[int, Sequence[float]], wanted: set[int], sent: range) -> set[int]:
         """See that each issue came once and no other came: a run that is short measures nothing. Gives those that came.
