@@ -68,11 +68,13 @@ class Service:
         """Run one daemon; gives the settings for the next one."""
         from cxbridge.core.engine.bridge import Bridge
         from cxbridge.core.engine.daemon import Daemon
+        from cxbridge.core.lean import settle_in
         from cxbridge.core.logs import structlog
 
         log = structlog.get_logger("cxbridge")
         with Bridge(configuration) as bridge, _alone(bridge):
             daemon = Daemon(bridge, watcher(log))
+            settle_in()
             daemon.start()
             try:
                 # Closed before the daemon ends: what is stored after that would wait for the next one.

@@ -5,7 +5,6 @@ ended. One that is late is left behind; it ends with the process, which does not
 """
 
 import asyncio
-import queue
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from cxbridge.core import defects
 from cxbridge.core.connector import Inbound
 from cxbridge.core.errors import StoreError
 from cxbridge.core.logs import structlog
+from cxbridge.core.resting import Resting
 
 _log = structlog.get_logger("cxbridge")
 
@@ -55,8 +55,10 @@ class Judges:
         self._judge = judge
         self._intake = intake
         self._patience = patience
-        self._line: queue.SimpleQueue[_Case | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._line: deque[_Case] = deque()
+        self._resting = Resting(self._lock)
+        self._stopping = False
         # Deliveries that were put in line and are not done with, and the threads that are there for them.
         self._open = 0
         self._threads = 0
@@ -87,16 +89,18 @@ class Judges:
     def stop(self) -> None:
         """Let the threads end that have nothing to do; for when nobody waits for a verdict."""
         with self._lock:
-            for _ in range(self._threads):
-                self._line.put(None)
+            self._stopping = True
             self._threads = 0
+            self._resting.wake_all()
 
     def _put(self, case: _Case, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
             self._open += 1
             more = self._open > self._threads and self._threads - self._late.total() < _ABREAST
             self._threads += more
-        self._line.put(case)
+            self._line.append(case)
+            if not more:
+                self._resting.wake()
         if more:
             threading.Thread(target=self._work, args=(loop,), name="judge", daemon=True).start()
 
@@ -111,8 +115,15 @@ class Judges:
         self._late[case.endpoint.connection] += case.late
         case.answer.set_exception(Late())
 
+    def _next(self) -> _Case | None:
+        """Wait for a delivery; None where no more are to come."""
+        with self._lock:
+            while not self._line and not self._stopping:
+                self._resting.rest()
+            return self._line.popleft() if self._line else None
+
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        while (case := self._line.get()) is not None:
+        while (case := self._next()) is not None:
             try:
                 self._do(case, loop)
             except BaseException as error:  # noqa: BLE001  # a connector may raise what ends a thread, and this one is for all
@@ -151,9 +162,10 @@ class Judges:
             if case.late:
                 case.late = False
                 self._late[case.endpoint.connection] -= 1
+            # It knows the case, by what it was to call: neither would go by itself.
+            stored, case.stored = case.stored, None
             if case.answer.done():
                 continue
-            stored = case.stored
             if case.verdict is None:
                 case.answer.set_exception(RuntimeError("a judgement broke off"))
             elif stored is not None and not stored.done():

@@ -27,6 +27,8 @@ class Baton:
         self._holder: int | None = None
         # Who waits for it, each behind a lock of its own that is opened when it is handed over.
         self._waiting: deque[tuple[int, threading.Lock]] = deque()
+        # What is to be called when the one who has it lays it down.
+        self._calls: list[Callable[[], object]] = []
         self._here = threading.local()
 
     @property
@@ -51,7 +53,7 @@ class Baton:
             yield
         finally:
             self._here.takes_part = False
-            self.leave()
+            self._lay_down()
 
     def for_helpers(self) -> Callable[[], AbstractContextManager[None]]:
         """Give what threads that the calling one makes have to work inside: they take part if it does."""
@@ -68,14 +70,31 @@ class Baton:
 
     def leave(self) -> None:
         """Leave it to others, if the calling thread has it; never waits."""
+        for call in self._lay_down():
+            call()
+
+    def when_left(self, call: Callable[[], object]) -> None:
+        """Have something called as soon as somebody else could compute: when the calling thread leaves it to others, once.
+
+        That is at once where it has not got it, and never where its part ends first: who then goes on looks for itself.
+        """
+        with self._lock:
+            if self._holder == threading.get_ident():
+                self._calls.append(call)
+                return
+        call()
+
+    def _lay_down(self) -> list[Callable[[], object]]:
         with self._lock:
             if self._holder != threading.get_ident():
-                return
+                return []
             if self._waiting:
                 self._holder, handed_over = self._waiting.popleft()
                 handed_over.release()
             else:
                 self._holder = None
+            calls, self._calls = self._calls, []
+            return calls
 
     def back(self) -> None:
         """Ask for it again, if the calling thread takes part."""
@@ -84,7 +103,7 @@ class Baton:
 
     def offer(self) -> None:
         """Let others go first who wait for it, where the calling thread has something left that nobody waits for."""
-        if self._waiting and self.is_mine:
+        if (self._waiting or self._calls) and self.is_mine:
             with self.away():
                 pass
 
@@ -102,9 +121,14 @@ class Baton:
             return
         with self._lock:
             # It may have come after all, between the two.
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-                self._holder = me
+            if mine not in self._waiting:
+                return
+            self._waiting.remove(mine)
+            self._holder = me
+            calls, self._calls = self._calls, []
+        # Whoever had it does not come to lay it down.
+        for call in calls:
+            call()
 
 
 # The interpreter is the process's, and so is this.

@@ -202,3 +202,43 @@ def test_whoever_waits_for_a_time_leaves_it_to_others(baton: Baton, monkeypatch:
         woken.append(SystemClock().wait(LONG, wake))
         other.end()
     assert woken == [True]
+
+
+def test_what_is_to_be_called_when_it_is_laid_down_is_called_once_and_by_whoever_has_it(baton: Baton) -> None:
+    called: list[str] = []
+    with baton.part():
+        baton.when_left(lambda: called.append("away"))
+        assert called == [], "nobody else could compute"
+        with baton.away():
+            assert called == ["away"]
+        with baton.away():
+            pass
+        baton.when_left(lambda: called.append("offered"))
+        baton.offer()
+        assert called == ["away", "offered"]
+        Other(lambda: baton.when_left(lambda: called.append("another's"))).end()
+    assert called == ["away", "offered", "another's"]
+    baton.when_left(lambda: called.append("at once"))
+    assert called[-1] == "at once"
+
+
+def test_whose_part_ends_looks_by_himself_for_what_was_to_be_called(baton: Baton) -> None:
+    called: list[str] = []
+    with baton.part():
+        baton.when_left(lambda: called.append("never"))
+    with baton.part(), baton.away():
+        pass
+    assert called == []
+
+
+def test_where_it_is_taken_what_was_to_be_called_is_called() -> None:
+    baton, called = Baton(patience=0.001), threading.Event()
+    with baton.part():
+        baton.when_left(called.set)
+
+        def take() -> None:
+            with baton.part():
+                assert called.is_set()
+
+        Other(take).end()
+        assert called.is_set()

@@ -25,15 +25,16 @@ class Abreast:
 
     `due` gives up to so many deliveries that may be begun (those in hand, which it may give once more, are passed over), `deliver`
     does one, `over` says to begin no more. `due` and `over` are called by one thread at a time. While it does one, `deliver` may
-    take `some` more, and give one of them if it has begun it: the same thread goes on with it, whatever `over` says by then.
-    `beside` is called now and then by threads that have nothing else to do while others have. As long as `alone` says that one
-    thread does more than several would, as where nothing is waited for, the others hold still unless it is held up.
+    take `some` more of the turn that it is given, and give one of them if it has begun it: the same thread goes on with it,
+    whatever `over` says by then. `beside` is called now and then by threads that have nothing else to do while others have. As long
+    as `alone` says that one thread does more than several would, as where nothing is waited for, the others hold still unless it is
+    held up.
     """
 
     name: str
     most: int
     due: Callable[[int], Sequence[Delivery]]
-    deliver: Callable[[Delivery], Delivery | None]
+    deliver: Callable[["Abreast", Delivery], Delivery | None]
     over: Callable[[], bool]
     beside: Callable[[], None] = lambda: None
     alone: Callable[[], bool] = lambda: False
@@ -105,7 +106,7 @@ class Abreast:
                 BATON.back()
                 while one is not None:
                     try:
-                        begun = self.deliver(one)
+                        begun = self.deliver(self, one)
                     finally:
                         self.done(one)
                     one = begun

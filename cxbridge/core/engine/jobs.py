@@ -12,9 +12,11 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from cxbridge.core import defects
+from cxbridge.core.baton import BATON
 from cxbridge.core.clock import Clock
 from cxbridge.core.engine.watchdog import TICK
 from cxbridge.core.logs import structlog
+from cxbridge.core.resting import Resting
 from cxbridge.core.store import Tx
 
 _log = structlog.get_logger("cxbridge.jobs")
@@ -76,7 +78,9 @@ class _Job:
 class Board:
     """Takes nudges, runs handlers in worker threads. A nudge for a job under way makes it run once more afterwards.
 
-    `handler(key)` does the work; an exception from it is logged and never ends a worker, not even one that would end a program.
+    What is asked for by a job that computes with the baton in hand is done next by the same worker; another one is called where the
+    baton is laid down before that, or by `rouse`. `handler(key)` does the work; an exception from it is logged and never ends a
+    worker, not even one that would end a program.
     """
 
     handler: Callable[[str], None]
@@ -88,12 +92,13 @@ class Board:
     _relieved: set[str] = field(default_factory=set)
     _stopping: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    # Told of each job that waits, of which one worker takes it; and of each job that ends, which others wait for.
-    _waits: threading.Condition = field(init=False)
+    # The workers that wait for a job; and who waits for jobs to end is told of each.
+    _resting: Resting = field(init=False)
     _ended: threading.Condition = field(init=False)
+    _here: threading.local = field(default_factory=threading.local)
 
     def __post_init__(self) -> None:
-        self._waits = threading.Condition(self._lock)
+        self._resting = Resting(self._lock)
         self._ended = threading.Condition(self._lock)
 
     def start(self) -> None:
@@ -122,10 +127,21 @@ class Board:
             job = self._jobs.setdefault(key, _Job())
             if job.running:
                 job.again = True
-            elif not job.queued:
-                job.queued = True
-                self._queue.append(key)
-                self._waits.notify()
+                return
+            if job.queued:
+                return
+            job.queued = True
+            self._queue.append(key)
+            if not getattr(self._here, "works", False):
+                self._resting.wake()
+                return
+        BATON.when_left(self.rouse)
+
+    def rouse(self) -> None:
+        """Have somebody look whether there is a job that nobody does, if anybody is free."""
+        with self._lock:
+            if self._queue:
+                self._resting.wake()
 
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
@@ -144,7 +160,7 @@ class Board:
         with self._lock:
             self._stopping = True
             self._queue.clear()
-            self._waits.notify_all()
+            self._resting.wake_all()
             # One deadline for all of them: whoever sent the signal counts the seconds from there.
             ended = self._ended.wait_for(lambda: not any(job.running for job in self._jobs.values()), drain)
         if ended:
@@ -153,14 +169,18 @@ class Board:
         return ended
 
     def _work(self) -> None:
+        self._here.works = True
         while True:
             with self._lock:
-                self._waits.wait_for(lambda: self._queue or self._stopping)
+                while not self._queue and not self._stopping:
+                    self._resting.rest()
                 if self._stopping:
                     return
                 key = self._queue.popleft()
                 job = self._jobs[key]
                 job.queued, job.running, job.again = False, True, False
+                if self._queue:
+                    self._resting.wake()
             try:
                 self.handler(key)
             except BaseException as error:  # noqa: BLE001  # one failed job must not take a worker with it
@@ -173,11 +193,11 @@ class Board:
                     if job.again and not self._stopping:
                         job.queued = True
                         self._queue.append(key)
-                        if relieved:
-                            self._waits.notify()
                     self._ended.notify_all()
                     if relieved:
                         self._threads.remove(threading.current_thread())
+                        if self._queue:
+                            self._resting.wake()
             if relieved:
                 return
 
@@ -210,9 +230,14 @@ class Embedded:
         self._alarm.start()
         self._on_tick()
         alarm: Any = self._alarm
-        alarm.add_job(self._on_tick, IntervalTrigger(seconds=TICK), id="tick", misfire_grace_time=None, coalesce=True)
+        alarm.add_job(self._tick, IntervalTrigger(seconds=TICK), id="tick", misfire_grace_time=None, coalesce=True)
         for job in jobs:
             self._board.nudge(job)
+
+    def _tick(self) -> None:
+        # A job that asked for another one and stands still since then, with the baton in hand, has called nobody.
+        self._board.rouse()
+        self._on_tick()
 
     def nudge(self, job: str) -> None:
         """Have a job done soon."""

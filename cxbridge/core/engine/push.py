@@ -105,7 +105,7 @@ class Pusher:
                     found = self._due(tx, connection, result, most)
             return found
 
-        def deliver(delivery: Delivery) -> Delivery | None:
+        def deliver(crew: Abreast, delivery: Delivery) -> Delivery | None:
             one = Pushed()
             turn.fresh.expect(delivery)
             try:

@@ -151,7 +151,7 @@ class _Asking:
             return late or (self.stop is not None and self.stop.is_set()) or is_down(found)
 
         parts = [(key, aside) for key in keys for aside in ((False, True) if apart else (False,))]
-        done = _Round(parts, fetch, over).work(abreast, f"read {name}", watched)
+        done = _Round(parts, fetch, over, abreast=abreast, name=f"read {name}", watched=watched).work()
         return _joined(done) if apart else {key: found for (key, _), found in done.items()}
 
 
@@ -172,45 +172,58 @@ def _joined(halves: Mapping[_Part, _Fetched]) -> dict[str, _Fetched]:
 class _Round(Generic[K, T]):
     """Some work for each of a few parts, several at once: whoever is free takes the next, until `over` says that it is enough."""
 
-    def __init__(self, parts: Iterable[K], work: Callable[[K], T], over: Callable[[Iterable[T], K], bool]) -> None:
+    def __init__(
+        self,
+        parts: Iterable[K],
+        work: Callable[[K], T],
+        over: Callable[[Iterable[T], K], bool],
+        *,
+        abreast: int,
+        name: str,
+        watched: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self._rest = deque(parts)
         self._work = work
         self._over = over
+        # How many may help, what they are called, and what each works inside.
+        self._most = abreast - 1
+        self._name = name
+        self._watched = watched
+        self._taking_part = BATON.for_helpers()
+        self._helpers: list[threading.Thread] = []
         self._done: dict[K, T] = {}
         self._failed: list[BaseException] = []
         self._lock = threading.Lock()
 
-    def work(self, abreast: int, name: str, watched: Callable[[], AbstractContextManager[None]]) -> dict[K, T]:
+    def work(self) -> dict[K, T]:
         """Do it; gives what came of each part that was come to, or raises what the first one failed with."""
-        taking_part = BATON.for_helpers()
-        helpers: list[threading.Thread] = []
-
-        def call_help() -> None:
-            if len(helpers) < abreast - 1 and self._rest:
-                # A connector's code that stands still must not keep the process from ending.
-                helper = threading.Thread(target=copy_context().run, args=(help_too,), name=name, daemon=True)
-                helpers.append(helper)
-                helper.start()
-
-        def help_too() -> None:
-            with watched(), taking_part():
-                part = self._next()
-                if part is not None:
-                    # One calls the next: where nothing is waited for, the first of them finds nothing left to do.
-                    call_help()
-                    self._go_on(part)
-
         # The thread that asked does its share, and all of it where one is read at a time.
         mine = self._next()
         if mine is not None:
-            call_help()
+            self._call_help()
             self._go_on(mine)
-        with BATON.away():
-            for helper in helpers:
-                helper.join()
+        if self._helpers:
+            with BATON.away():
+                for helper in self._helpers:
+                    helper.join()
         if self._failed:
             raise self._failed[0]
         return self._done
+
+    def _call_help(self) -> None:
+        if len(self._helpers) < self._most and self._rest:
+            # A connector's code that stands still must not keep the process from ending.
+            helper = threading.Thread(target=copy_context().run, args=(self._help_too,), name=self._name, daemon=True)
+            self._helpers.append(helper)
+            helper.start()
+
+    def _help_too(self) -> None:
+        with self._watched(), self._taking_part():
+            part = self._next()
+            if part is not None:
+                # One calls the next: where nothing is waited for, the first of them finds nothing left to do.
+                self._call_help()
+                self._go_on(part)
 
     def _go_on(self, part: K | None) -> None:
         while part is not None:

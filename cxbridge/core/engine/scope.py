@@ -95,36 +95,14 @@ class Scope(MutableMapping[str, Any]):
 
 
 @dataclass(slots=True)
-class Scopes:
-    """Builds scopes in one transaction; every record is read and unpacked once."""
+class _Stored:
+    """Shows what is stored, in one transaction; every record is read and unpacked once."""
 
     tx: Tx
-    now: datetime
     _seen: dict[Ref, dict[str, Any] | None] = field(default_factory=dict)
     # Records that are read together, as soon as one of them is asked for; and those that were.
     _together: set[Ref] = field(default_factory=set)
     _read: dict[Ref, Record] = field(default_factory=dict)
-    _unlinked: set[Ref] = field(default_factory=set)
-    # Records that are most likely asked about, if any is.
-    _ahead: Iterable[Ref] = ()
-    # Who is the same company or person elsewhere.
-    same: Counterparts = field(init=False)
-    _restored: Mark | None = None
-    _restored_read: bool = False
-
-    def __post_init__(self) -> None:
-        self.same = Counterparts(self.tx, self.entity)
-
-    @property
-    def restored(self) -> Mark | None:
-        """That the store was put back to an earlier moment, where it ever was; read when first asked for."""
-        if not self._restored_read:
-            self._restored, self._restored_read = restored.read(self.tx), True
-        return self._restored
-
-    @restored.setter
-    def restored(self, mark: Mark) -> None:
-        self._restored, self._restored_read = mark, True
 
     def entity(self, ref: Ref) -> dict[str, Any] | None:
         """Show the stored entity, or `None`."""
@@ -139,6 +117,41 @@ class Scopes:
     def read_together(self, refs: Iterable[Ref]) -> None:
         """Have these records read at once, if any of them is asked for."""
         self._together |= {ref for ref in refs if ref not in self._seen and ref not in self._read}
+
+
+@dataclass(slots=True)
+class Scopes:
+    """Builds scopes in one transaction."""
+
+    tx: Tx
+    now: datetime
+    # Show the stored entity, or `None`; have records read at once, if any of them is asked for.
+    entity: Callable[[Ref], dict[str, Any] | None] = field(init=False)
+    read_together: Callable[[Iterable[Ref]], None] = field(init=False)
+    # Who is the same company or person elsewhere.
+    same: Counterparts = field(init=False)
+    _unlinked: set[Ref] = field(default_factory=set)
+    # Records that are most likely asked about, if any is.
+    _ahead: Iterable[Ref] = ()
+    _restored: Mark | None = None
+    _restored_read: bool = False
+
+    def __post_init__(self) -> None:
+        # Something of its own, which both know: if one knew the other, neither would go by itself.
+        stored = _Stored(self.tx)
+        self.entity, self.read_together = stored.entity, stored.read_together
+        self.same = Counterparts(self.tx, stored.entity)
+
+    @property
+    def restored(self) -> Mark | None:
+        """That the store was put back to an earlier moment, where it ever was; read when first asked for."""
+        if not self._restored_read:
+            self._restored, self._restored_read = restored.read(self.tx), True
+        return self._restored
+
+    @restored.setter
+    def restored(self, mark: Mark) -> None:
+        self._restored, self._restored_read = mark, True
 
     def look_ahead(self, refs: Iterable[Ref]) -> None:
         """Have it found out at once which of these records have no link, as soon as that is asked of any."""

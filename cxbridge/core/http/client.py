@@ -237,7 +237,11 @@ class Client:
             reply = self._exchange(ask, renewed.headers, self._buckets(ask), patience, number)
         error = verdict(reply, self._endpoint, safe=ask.reads)
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                # It knows this frame and all that called it: they would not go by themselves if the frame knew it, too.
+                del error
         return reply
 
     def _exchange(

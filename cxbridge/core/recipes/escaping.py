@@ -61,27 +61,34 @@ def escape_value(value: Any, escape: Escape, budget: Budget) -> Any:
 
     Raises ExpressionError when its texts come to more than 256 KiB together.
     """
-    change = _ESCAPES.get(escape)
-    size = 0
+    return _Escaping(_ESCAPES.get(escape), budget).through(value, 0)
 
-    def through(inner: Any, depth: int) -> Any:
-        nonlocal size
+
+class _Escaping:
+    """Goes through one value: a function in a function that calls itself would keep what it uses until circles are looked for."""
+
+    __slots__ = ("_budget", "_change", "_size")
+
+    def __init__(self, change: Callable[[str], str] | None, budget: Budget) -> None:
+        self._change = change
+        self._budget = budget
+        self._size = 0
+
+    def through(self, inner: Any, depth: int) -> Any:
         refuse_foreign(inner)
         if depth > _DEEPEST:
             raise ExpressionError("a value here is nested too deeply")
-        budget.spend(4)
+        self._budget.spend(4)
         if type(inner) is str:
-            size += len(inner)
-            _check_size(size)
-            budget.spend(len(inner) // _ESCAPED_PER_UNIT)
-            return change(inner) if change else inner
+            self._size += len(inner)
+            _check_size(self._size)
+            self._budget.spend(len(inner) // _ESCAPED_PER_UNIT)
+            return self._change(inner) if self._change else inner
         if type(inner) in (list, tuple):
-            return [through(item, depth + 1) for item in inner]
+            return [self.through(item, depth + 1) for item in inner]
         if type(inner) is dict:
-            return {through(key, depth + 1): through(item, depth + 1) for key, item in inner.items()}
+            return {self.through(key, depth + 1): self.through(item, depth + 1) for key, item in inner.items()}
         return float(inner) if type(inner) is Duration else inner
-
-    return through(value, 0)
 
 
 def _check_size(size: int) -> None:

@@ -59,7 +59,7 @@ def test_while_one_takes_long_the_others_are_done_beyond_the_batch() -> None:
     queue = Queue("slow", *(f"{number:03}" for number in range(3 * BATCH)))
     others_done = threading.Event()
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         if one.id == "slow":
             assert others_done.wait(PATIENCE), "they waited for the slowest"
         queue.settle(one)
@@ -76,7 +76,9 @@ def test_no_more_are_under_way_than_may_be_and_alone_they_keep_their_order() -> 
         queue = Queue(*(f"{number:03}" for number in range(40)))
         together = threading.Semaphore(most)
 
-        def deliver(one: Delivery, queue: Queue = queue, together: threading.Semaphore = together) -> None:
+        def deliver(
+            _crew: Abreast, one: Delivery, queue: Queue = queue, together: threading.Semaphore = together
+        ) -> None:
             assert together.acquire(blocking=False), "too many at once"
             queue.settle(one)
             together.release()
@@ -92,7 +94,7 @@ def test_what_the_last_one_in_hand_makes_due_is_done_abreast_as_well() -> None:
     queue = Queue("first", "second")
     met = threading.Barrier(2, timeout=PATIENCE)
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         if one.id == "second":
             queue.settle(one)
         elif one.id == "first":
@@ -109,7 +111,7 @@ def test_what_the_last_one_in_hand_makes_due_is_done_abreast_as_well() -> None:
 def test_what_fails_stops_the_turn_and_is_raised() -> None:
     queue = Queue(*(f"{number:03}" for number in range(20)))
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         if one.id == "003":
             raise ZeroDivisionError
         queue.settle(one)
@@ -121,7 +123,7 @@ def test_what_fails_stops_the_turn_and_is_raised() -> None:
 
 def test_when_it_is_over_what_is_in_hand_ends_and_nothing_more_begins() -> None:
     queue = Queue(*(f"{number:03}" for number in range(20)))
-    Abreast("desk", 3, queue.due, queue.settle, lambda: len(queue.done) >= 5).run()
+    Abreast("desk", 3, queue.due, lambda _, one: queue.settle(one), lambda: len(queue.done) >= 5).run()
     assert 5 <= len(queue.done) <= 5 + 2
 
 
@@ -130,7 +132,7 @@ def test_the_one_that_was_begun_with_another_is_done_next_by_the_same_thread_wha
     threads: dict[str, int] = {}
     over = threading.Event()
 
-    def deliver(one: Delivery) -> Delivery | None:
+    def deliver(_crew: Abreast, one: Delivery) -> Delivery | None:
         threads[one.id] = threading.get_ident()
         queue.settle(one)
         following = crew.some(1)
@@ -155,7 +157,7 @@ def test_those_that_were_taken_and_not_begun_are_done_all_the_same_and_in_order(
     queue = Queue(*names)
     given_back: list[str] = []
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         following = crew.some(most)
         queue.settle(one)
         given_back.extend(one.id for one in following)
@@ -171,7 +173,7 @@ def test_those_that_were_taken_by_many_threads_and_not_begun_are_done_once() -> 
     queue = Queue(*(f"{number:03}" for number in range(2 * BATCH)))
     given_back: list[str] = []
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         following = crew.some(3)
         queue.settle(one)
         given_back.extend(one.id for one in following)
@@ -186,7 +188,7 @@ def test_those_that_were_taken_by_many_threads_and_not_begun_are_done_once() -> 
 def test_one_that_was_taken_and_settled_beside_is_not_done_again() -> None:
     queue = Queue("a", "b", "c")
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         queue.settle(one)
         for following in crew.some(1):
             queue.settle(following)
@@ -201,7 +203,7 @@ def test_whoever_has_nothing_to_do_looks_beside_while_another_takes_long() -> No
     queue = Queue("a", "slow")
     looked = threading.Event()
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         if one.id == "slow":
             assert looked.wait(PATIENCE), "nobody looked"
         queue.settle(one)
@@ -214,7 +216,7 @@ def test_where_one_does_more_than_several_the_others_hold_still() -> None:
     queue = Queue(*(f"{number:03}" for number in range(3 * BATCH)))
     threads: set[int] = set()
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         threads.add(threading.get_ident())
         queue.settle(one)
 
@@ -227,7 +229,7 @@ def test_the_one_that_works_alone_and_is_held_up_is_not_waited_for() -> None:
     queue = Queue("slow", *(f"{number:03}" for number in range(BATCH)))
     others_done = threading.Event()
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         if one.id == "slow":
             assert others_done.wait(PATIENCE), "they waited for it"
         queue.settle(one)
@@ -242,7 +244,7 @@ def test_the_one_that_works_alone_and_is_held_up_is_not_waited_for() -> None:
 def test_when_one_alone_fails_those_that_hold_still_end_with_it() -> None:
     queue = Queue(*(f"{number:03}" for number in range(BATCH)))
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         if one.id == "003":
             raise ZeroDivisionError
         queue.settle(one)
@@ -256,7 +258,7 @@ def test_more_is_asked_for_before_too_few_are_left_to_be_taken_together() -> Non
     queue = Queue(*(f"{number:03}" for number in range(3 * BATCH)))
     taken: list[int] = []
 
-    def deliver(one: Delivery) -> Delivery | None:
+    def deliver(_crew: Abreast, one: Delivery) -> Delivery | None:
         following = crew.some(16)
         queue.settle(one)
         taken.append(len(following))
@@ -279,7 +281,7 @@ def test_whoever_has_nothing_to_do_leaves_it_to_the_others_to_compute(
     queue = Queue("first", "second")
     first_waits = threading.Event()
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         assert baton.is_mine
         if one.id == "first":
             with baton.away():
@@ -307,7 +309,7 @@ def test_whoever_waits_for_the_last_ones_in_hand_leaves_it_to_them(monkeypatch: 
     queue = Queue("first", "second")
     helps, waited_for = threading.Event(), threading.Event()
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         if one.id == "first":
             with baton.away():
                 assert helps.wait(PATIENCE)
@@ -339,7 +341,7 @@ def test_what_is_due_is_asked_for_before_several_run_out_of_it(alone: bool, leas
     queue = Queue(*(f"{number:03}" for number in range(3 * BATCH)))
     waiting: list[int] = []
 
-    def deliver(one: Delivery) -> None:
+    def deliver(_crew: Abreast, one: Delivery) -> None:
         left = len(crew.waiting())
         # Looked at last: whoever is held up in between counts for nothing.
         if len(queue.open) > BATCH:

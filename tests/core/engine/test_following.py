@@ -431,7 +431,7 @@ def test_an_outcome_that_nobody_could_look_up_is_recorded_at_once_whatever_is_ma
     turn = Turn(one, client, Tempo(), Fresh(one, client, pusher.clock))
     # As when another thread has just marked one.
     turn.begun["dlv_3"] = cast("Ready", None)
-    crew = Abreast("fake", 2, lambda _: [], lambda _: None, lambda: False)
+    crew = Abreast("fake", 2, lambda _: [], lambda *_: None, lambda: False)
     pusher._deliver(turn, crew, first, Pushed())
     assert states(store) == [state, "planned", "planned"]
 

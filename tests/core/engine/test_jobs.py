@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from cxbridge.core.baton import BATON
 from cxbridge.core.clock import SystemClock
 from cxbridge.core.engine.jobs import Board, Embedded
 
@@ -107,6 +108,80 @@ def test_a_worker_for_each_of_many_jobs_that_are_named_at_once() -> None:
             board.nudge(str(number))
         assert board.wait_idle(5)
     assert not together.broken
+
+
+def test_what_a_job_asks_for_while_it_computes_is_done_next_by_the_same_worker() -> None:
+    did: list[tuple[str, int]] = []
+
+    def handler(key: str) -> None:
+        with BATON.part():
+            if key == "read":
+                board.nudge("plan")
+                threading.Event().wait(0.05)
+            did.append((key, threading.get_ident()))
+
+    with running(Board(handler, workers=4)) as board:
+        for _ in range(3):
+            board.nudge("read")
+            assert board.wait_idle(5)
+    assert [key for key, _ in did] == ["read", "plan"] * 3
+    # Nor is anybody woken to no purpose: who worked last works again.
+    assert len({worker for _, worker in did}) == 1
+
+
+def test_what_a_job_asks_for_is_done_beside_it_as_soon_as_it_waits() -> None:
+    planned = threading.Event()
+
+    def handler(key: str) -> None:
+        with BATON.part():
+            if key == "plan":
+                planned.set()
+                return
+            board.nudge("plan")
+            with BATON.away():
+                assert planned.wait(5), "nobody planned while a vendor was waited for"
+
+    with running(Board(handler, workers=2)) as board:
+        board.nudge("read")
+        assert board.wait_idle(10)
+    assert planned.is_set()
+
+
+def test_of_two_that_a_job_asks_for_another_worker_does_one() -> None:
+    together = threading.Barrier(2, timeout=5)
+
+    def handler(key: str) -> None:
+        with BATON.part():
+            if key == "plan":
+                board.nudge("push:desk")
+                board.nudge("push:tracker")
+                return
+            with BATON.away():
+                together.wait()
+
+    with running(Board(handler, workers=2)) as board:
+        board.nudge("plan")
+        assert board.wait_idle(10)
+    assert not together.broken
+
+
+def test_what_a_job_that_stands_still_asked_for_is_done_at_the_next_tick() -> None:
+    asked, planned = threading.Event(), threading.Event()
+
+    def handle(key: str, _: threading.Event) -> None:
+        if key == "plan":
+            planned.set()
+            return
+        with BATON.part():
+            embedded.nudge("plan")
+            asked.set()
+            assert planned.wait(20), "nobody planned"
+
+    embedded = Embedded(SystemClock(), handle, workers=2, drain=5)
+    embedded.start(["read"])
+    assert asked.wait(5)
+    assert planned.wait(20)
+    assert embedded.stop()
 
 
 # -- the alarm clock ---------------------------------------------------------------------------------------------------
