@@ -155,7 +155,12 @@ def node_of(peer: NodePeer) -> Node | None:
     package = f"node-{platform.system().lower()}-{machine}"
     place = _brought("node", f"{package}@{NODE}", package + NODE, lambda place: _npm(place, package, NODE))
     program = place and place / "node_modules" / package / "bin" / "node"
-    return Node(program, NODE) if program else None
+    if program is None:
+        print(
+            f"without {peer.name}: it needs node {peer.least_node}, here is {here.version or 'one that does not start'}"
+        )
+        return None
+    return Node(program, NODE)
 
 
 def _version(program: str) -> str:

@@ -35,8 +35,11 @@ _ENGINES = {"outbox": ("floor-full-group", RUNS), "DBOS": ("dbos-sqlite-wal", DB
 # The simulator listens where the folder's programs look for it.
 _PORT = 9101
 _LIMIT = 1200
-# Goals: so much of the folder's loop and outbox, so many times airbyte-cdk and DBOS.
-LEAST_LOOP, LEAST_AIRBYTE, LEAST_OUTBOX, LEAST_DBOS = 0.6, 10.0, 0.5, 15.0
+# Goals: so much of the folder's loops and outbox, so many times airbyte-cdk and DBOS.
+LEAST = {"loop": 0.6, "loop, serial": 0.6, "airbyte-cdk": 10.0, "outbox": 0.5, "DBOS": 15.0}
+OURS = "cxbridge"
+# By what was measured: rates a second and processor time, round by round.
+_Rounds = dict[str, list[tuple[float, float]]]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -61,9 +64,9 @@ def main(words: Sequence[str] | None = None) -> None:
     with measure.folder() as place:
         bench = Bench(asked.bench, place, {"engine": python, "pull": python, "airbyte": airbyte})
         if "pull" in asked.only:
-            _pulls(bench, asked.rounds, medians, ratios)
+            told(_pulls(bench, asked.rounds), "pull", ("tickets/s", "CPU s per 100,000"), medians, ratios)
         if "runs" in asked.only:
-            _runs(bench, asked.rounds, medians, ratios)
+            told(_runs(bench, asked.rounds), "runs", ("runs/s", "CPU ms"), medians, ratios)
     results.tell(
         "yardstick", sizes={"tickets": TICKETS, "runs": RUNS, "rounds": asked.rounds}, medians=medians, ratios=ratios
     )
@@ -116,70 +119,60 @@ class Bench:
                 process.terminate()
 
 
-def _pulls(bench: Bench, rounds: int, medians: dict[str, dict[str, float]], ratios: dict[str, float]) -> None:
-    ours: list[Taken] = []
-    theirs: dict[str, list[dict[str, Any]]] = {name: [] for name in _PULLS}
+def told(
+    found: _Rounds,
+    kind: str,
+    units: tuple[str, str],
+    medians: dict[str, dict[str, float]],
+    ratios: dict[str, float],
+) -> None:
+    """Print what the rounds found, and ratios within rounds beside their goals; add both to what is kept."""
+    for name, rounds in found.items():
+        rate, cpu = (median(one[place] for one in rounds) for place in (0, 1))
+        medians[f"{kind}, {name}"] = dict(zip(units, (rate, cpu), strict=True))
+        print(f"{name:<14}{rate:>10,.0f} {units[0]}, {cpu:.2f} {units[1]}")
+    for name in (one for one in found if one != OURS):
+        ratio = median(ours[0] / theirs[0] for ours, theirs in zip(found[OURS], found[name], strict=True))
+        ratios[f"{kind}, times {name}"] = ratio
+        form = "{:.0%}" if LEAST[name] < 1 else "{:.1f}"
+        met = measure.verdict(ratio >= LEAST[name])
+        print(f"times {name}: {form.format(ratio)}, the goal is {form.format(LEAST[name])} ({met})")
+
+
+def _pulls(bench: Bench, rounds: int) -> _Rounds:
+    found: _Rounds = {name: [] for name in (OURS, *_PULLS)}
     with bench.zendesk() as mock:
         for _ in range(rounds):
             for name, known in _PULLS.items():
-                if name == "airbyte-cdk":
-                    ours.append(_pull(mock))
-                theirs[name].append(bench.rows("bench_pull.py", "--peers", known, "--runs", "1")[-1])
-    rates = {name: [row["tickets_per_s"] for row in rows] for name, rows in theirs.items()}
-    rates["cxbridge"] = [one.rate for one in ours]
-    cpu = {name: [row["cpu_s"] for row in rows] for name, rows in theirs.items()} | {
-        "cxbridge": [one.cpu for one in ours]
-    }
-    for name, some in rates.items():
-        medians[f"pull, {name}"] = {"tickets/s": median(some), "CPU s per 100,000": median(cpu[name])}
-        print(f"{name:<14}{median(some):>10,.0f} tickets/s, {median(cpu[name]):.1f} s of CPU")
-    for name, least, told in (
-        ("loop", LEAST_LOOP, "{:.0%}"),
-        ("loop, serial", LEAST_LOOP, "{:.0%}"),
-        ("airbyte-cdk", LEAST_AIRBYTE, "{:.1f}"),
-    ):
-        ratios[f"pull, times {name}"] = ratio = median(
-            [one / other for one, other in zip(rates["cxbridge"], rates[name], strict=True)]
-        )
-        print(
-            f"times {name}: {told.format(ratio)}, the goal is {told.format(least)} ({measure.verdict(ratio >= least)})"
-        )
+                row = bench.rows("bench_pull.py", "--peers", known, "--runs", "1")[-1]
+                found[name].append((row["tickets_per_s"], row["cpu_s"]))
+            taken = _pull(mock)
+            found[OURS].append((taken.rate, taken.cpu))
+    return found
 
 
 def _pull(mock: int) -> Taken:
     measure.wait_for_quiet([mock])
     with measure.folder() as place:
         words = [PULL, "--url", f"http://127.0.0.1:{_PORT}", "--folder", str(place)]
-        taken = measure.run("cxbridge", TICKETS, words, [mock])
+        taken = measure.run(OURS, TICKETS, words, [mock])
     if taken.told["rows"] != TICKETS or taken.told["refused"]:
         raise measure.Failed(f"not all tickets were stored: {taken.told}")
     return taken
 
 
-def _runs(bench: Bench, rounds: int, medians: dict[str, dict[str, float]], ratios: dict[str, float]) -> None:
-    rates: dict[str, list[float]] = {name: [] for name in ("cxbridge", *_ENGINES)}
-    cpu: dict[str, list[float]] = {name: [] for name in rates}
+def _runs(bench: Bench, rounds: int) -> _Rounds:
+    found: _Rounds = {name: [] for name in (OURS, *_ENGINES)}
     for _ in range(rounds):
         for name, (known, number) in _ENGINES.items():
             words = ("--engines", known, "--n", str(number), "--runs", "1", "--workers", "1")
             row = bench.rows("bench_engines.py", "throughput", *words)[-1]
-            rates[name].append(row["wf_per_s"])
-            cpu[name].append(row["worker_cpu_ms_per_wf"])
+            found[name].append((row["wf_per_s"], row["worker_cpu_ms_per_wf"]))
         measure.wait_for_quiet()
         with measure.folder() as place:
-            taken = measure.run("cxbridge", RUNS, [PUSH, "--folder", str(place), "--runs", str(RUNS)])
-        rates["cxbridge"].append(RUNS / taken.told["seconds"])
-        cpu["cxbridge"].append(taken.told["cpu"] / RUNS * 1000)
-    for name, some in rates.items():
-        medians[f"runs, {name}"] = {"runs/s": median(some), "CPU ms": median(cpu[name])}
-        print(f"{name:<14}{median(some):>10,.0f} runs/s, {median(cpu[name]):.2f} ms of CPU each")
-    for name, least, told in (("outbox", LEAST_OUTBOX, "{:.0%}"), ("DBOS", LEAST_DBOS, "{:.1f}")):
-        ratios[f"runs, times {name}"] = ratio = median(
-            [one / other for one, other in zip(rates["cxbridge"], rates[name], strict=True)]
-        )
-        print(
-            f"times {name}: {told.format(ratio)}, the goal is {told.format(least)} ({measure.verdict(ratio >= least)})"
-        )
+            taken = measure.run(OURS, RUNS, [PUSH, "--folder", str(place), "--runs", str(RUNS)])
+        found[OURS].append((RUNS / taken.told["seconds"], taken.told["cpu"] / RUNS * 1000))
+    return found
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ def test_a_node_that_is_too_old_and_cannot_be_had_is_left_out(
     node_says(monkeypatch, "v16.20.2\n")
     monkeypatch.setattr(peers, "_call", fail)
     assert peers.node_of(N8N) is None
-    assert "without node: no room for install" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "without node: no room for install" in said
+    assert "without n8n: it needs node 24, here is 16.20.2" in said
     assert list(cache.iterdir()) == []
 
 

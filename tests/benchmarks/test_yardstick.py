@@ -60,3 +60,20 @@ def test_its_programs_run_where_they_may_write_and_find_their_environments(tmp_p
 def test_a_program_that_fails_is_named(tmp_path: Path, program: str) -> None:
     with pytest.raises(measure.Failed, match=r"bench_pull\.py --runs 1"):
         _bench(tmp_path, program).rows("bench_pull.py", "--runs", "1")
+
+
+def test_ratios_are_taken_within_rounds_and_told_beside_their_goals(capsys: pytest.CaptureFixture[str]) -> None:
+    medians: dict[str, dict[str, float]] = {}
+    ratios: dict[str, float] = {}
+    # The machine was half as quick in the second round, for all of them.
+    found = {
+        "cxbridge": [(60.0, 1.0), (30.0, 2.0)],
+        "outbox": [(100.0, 0.5), (50.0, 1.0)],
+        "DBOS": [(6.0, 9.0), (3.0, 9.0)],
+    }
+    yardstick.told(found, "runs", ("runs/s", "CPU ms"), medians, ratios)
+    assert ratios == {"runs, times outbox": 0.6, "runs, times DBOS": 10.0}
+    assert medians["runs, cxbridge"] == {"runs/s": 45.0, "CPU ms": 1.5}
+    said = capsys.readouterr().out
+    assert "times outbox: 60%, the goal is 50% (met)" in said
+    assert "times DBOS: 10.0, the goal is 15.0 (MISSED)" in said
