@@ -196,7 +196,8 @@ class Stream:
     names it: a page without a cursor of its own, or None when the vendor does not show it (yet). `several(client, keys)` asks the
     vendor once for what it tells of several entities at once, 50 at the most, and gives the function that reads each of them, as
     `one` would and from several threads. `beside(client, key)` reads what stands beside an entity and can be asked for without it,
-    such as its comments: a vendor that takes its time is asked for both at once.
+    such as its comments: a vendor that takes its time is asked for both at once. Where `beside_streams` names all streams whose
+    entities it gives, it is asked for only where a recipe listens to one of their kinds; pulls bring them to everybody else.
     """
 
     name: str
@@ -209,6 +210,7 @@ class Stream:
     one: ReadOne | None = None
     several: Callable[[Client, Sequence[str]], ReadOne] | None = None
     beside: ReadOne | None = None
+    beside_streams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,35 @@ def known(daemon: Daemon, ref: str) -> bool:
         return records.get(tx, Ref.parse(ref)) is not None
 
 
+def test_comments_that_no_recipe_listens_to_cost_no_request_and_come_with_the_pull(tmp_path: Path) -> None:
+    with scene(tmp_path / "d") as staged:
+        staged.ticket(7001, tags=[])
+        staged.cycle()
+        [recipe] = (staged.folder / "recipes").iterdir()
+        text = recipe.read_text(encoding="utf-8")
+
+        def read(body: str) -> tuple[int, int]:
+            staged.act(
+                "PATCH", "/zendesk/tickets/7001", {"comment": {"body": body, "public": True, "author": "customer"}}
+            )
+            before = len(staged.world.journal.requests("zendesk"))
+            staged.bridge.library.refresh()
+            found = staged.bridge.read("zendesk", "tickets", ["7001"])["7001"]
+            assert isinstance(found, Pulled)
+            asked = [one.path for one in staged.world.journal.requests("zendesk")[before:]]
+            return found.created, sum("comments" in path for path in asked)
+
+        assert read("Listened to.") == (1, 1)
+        recipe.write_text(re.sub(r'stage *= "live"', 'stage = "paused"', text), encoding="utf-8")
+        assert read("Not while it is paused.") == (0, 0)
+        recipe.unlink()
+        assert read("Not without it.") == (0, 0)
+        staged.world.clock.advance(120)
+        assert staged.bridge.pull("zendesk", "comments").created == 2
+        recipe.write_text(text, encoding="utf-8")
+        assert read("Listened to again.") == (1, 1)
+
+
 @pytest.mark.parametrize("author", ["customer", "agent@example.test"])
 def test_what_was_read_for_a_webhook_is_not_news_when_the_pull_brings_it(tmp_path: Path, author: str) -> None:
     with scene(tmp_path / "d") as staged:

@@ -26,10 +26,13 @@ class Planned:
     held: int = 0
     deliveries: int = 0
     more: bool = False
+    # Whether a run came to wait, or to its end: others may be due by that.
+    moved: bool = False
     stopped: dict[str, int] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     connections: set[str] = field(default_factory=set)
-    # When the next run is due that waits for a time, as far as that was looked at.
+    # Whether it was looked at what else is due, and when the next run is that waits for a time.
+    looked: bool = False
     wakes_at: datetime | None = None
 
     def add(self, other: "Planned") -> None:
@@ -40,6 +43,7 @@ class Planned:
             self.stopped[name] = self.stopped.get(name, 0) + count
         self.connections |= other.connections
         self.more = other.more
+        self.moved |= other.moved
 
 
 @dataclass(slots=True)

@@ -279,7 +279,7 @@ class Bridge:
             outcomes = reading.read(
                 self.store,
                 found,
-                found.streams[stream],
+                reading.heard(found, stream, self.library.listened),
                 client,
                 self.clock,
                 keys,
@@ -312,9 +312,12 @@ class Bridge:
                 )
             raise
 
-    def plan(self, on_batch: "Callable[[Planned], None] | None" = None) -> "Planned":
-        """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come."""
-        return self._workshop.plan(on_batch)
+    def plan(self, on_batch: "Callable[[Planned], None] | None" = None, fresh: int = 0) -> "Planned":
+        """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come.
+
+        `on_batch` and `fresh` are as the workshop's `plan` has them.
+        """
+        return self._workshop.plan(on_batch, fresh)
 
     def tidy(self) -> int:
         """Remove some of the changes that were kept for long enough, at most once a minute; gives how many."""

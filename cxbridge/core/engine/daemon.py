@@ -57,6 +57,9 @@ class Daemon:
     _broken: set[str] = field(default_factory=set)
     # By the monotonic clock.
     _looked_around: float = -_LOOK_EVERY
+    # About how many changes came since planning last began, and when a schedule is due next, as far as that was looked at.
+    _fresh: int = 0
+    _sweeps_at: datetime | None = None
 
     def start(self) -> None:
         """Recover what was under way when the last process ended, then set everything going."""
@@ -297,10 +300,13 @@ class Daemon:
     def _on_page(self, pulled: Pulled) -> None:
         self.bridge.watchdog.progress(pulled.connection)
         if pulled.changed:
+            self._fresh += pulled.changed
             self.nudge("plan")
 
     def _plan(self) -> None:
-        planned = self.bridge.plan(self._on_batch)
+        # Told before the nudge, so that what is not taken here is there for the planning that the nudge makes.
+        fresh, self._fresh = self._fresh, 0
+        planned = self.bridge.plan(self._on_batch, fresh)
         self._on_batch(planned, final=True)
         self._tell_broken()
         self._look_around()
@@ -309,10 +315,11 @@ class Daemon:
             _log.info("changes.forgotten", changes=forgotten)
         if planned.wakes_at is not None:
             self._later("wake", planned.wakes_at)
-        due = self.bridge.sweeper.next_at(self.bridge.library.recipes)
+        if planned.looked:
+            self._sweeps_at = self.bridge.sweeper.next_at(self.bridge.library.recipes)
         # Looked at every few seconds in any case, so that an edited recipe file is noticed.
         soon = self.bridge.clock.now() + timedelta(seconds=5)
-        self._later("plan", min(due, soon) if due else soon)
+        self._later("plan", min(self._sweeps_at, soon) if self._sweeps_at else soon)
 
     def _look_around(self) -> None:
         """Find what another process put back into the outbox (`cxbridge dead retry`), which nudges nobody here."""

@@ -67,6 +67,10 @@ class Identifier:
     clock: Clock
     settings: IdentitySettings = field(default_factory=IdentitySettings)
     probe: Probe = no_probe
+    # Set where somebody came to be known otherwise, for whoever looks who waited for that, and sets it back.
+    news: bool = False
+    # Whether it goes on from where it stood, and not anew with everybody: not known before it has looked.
+    goes_on: bool = False
     _suggester: Suggester = field(init=False)
     _nobodys: frozenset[str] = field(init=False)
     _made: bytes = field(init=False)
@@ -108,6 +112,7 @@ class Identifier:
             state.meta_set(tx, POSITION, self._made)
             planning.set_position(tx, _ANEW, changes.last_seq(tx))
             planning.set_position(tx, POSITION, 0)
+        self.goes_on = True
         position = planning.position(tx, POSITION) or 0
         refs, last = identity.touched(tx, position, BATCH)
         result = Identified(looked_at=len(refs))
@@ -129,6 +134,7 @@ class Identifier:
         """Count the people and companies that are to be looked at, up to `most`, which stands for "anew" and "far behind" too."""
         if state.meta_get(tx, POSITION) != self._made:
             return most if changes.last_seq(tx) > 0 else 0
+        self.goes_on = True
         position = planning.position(tx, POSITION) or 0
         if changes.last_seq(tx) - position < most:
             # There cannot be as many.
@@ -163,7 +169,7 @@ class Identifier:
             identity.write_keys(tx, kind, added, removed)
             if any(key.startswith(("id:", "own:")) for key, _ in added):
                 # Who is named by an id alone may be found by it now.
-                identity.moved(tx)
+                self._moved(tx)
             if kind == "account":
                 self._suggester.heard(tx, {ref: _of_kind(wanted.get(ref), kind) for ref in dirty})
             change = Counter(key for key, _ in added)
@@ -185,12 +191,16 @@ class Identifier:
         moved = {ref for ref in region.refs if before.get(ref) != after.get(ref)}
         self._write_same(tx, kind, region, decided, now, result)
         if moved:
-            identity.moved(tx)
+            self._moved(tx)
         fresh = {*dirty, *moved, *(ref for pair in decided.doubted for ref in pair)}
         fresh |= {ref for one in region.rows if _by_rule_suggested(one) for ref in one.pair}
         settled = {one.pair for one in region.told} | {*decided.same}
         wanted = self._suggester.suggestions(tx, region, fresh & region.refs, decided.doubted, after, settled)
         self._write_suggested(tx, kind, region, fresh, wanted, {*decided.same}, now, result)
+
+    def _moved(self, tx: Tx) -> None:
+        self.news = True
+        identity.moved(tx)
 
     def settle_by_hand(self, tx: Tx, kind: str, refs: Collection[Ref]) -> None:
         """Decide anew about records of which a person said something, inside the commit that keeps it."""

@@ -226,11 +226,10 @@ class Index:
                 if not trigger.sweeps:
                     self._watch(position, recipe, trigger)
             self._sync(position, recipe)
+            self._watched.update(recipe.listens_to())
 
     def _watch(self, position: int, recipe: Recipe, trigger: Trigger) -> None:
-        place = (trigger.connection, trigger.kind)
-        self._watched.add(place)
-        watch = self._watches.setdefault(place, _Watch())
+        watch = self._watches.setdefault((trigger.connection, trigger.kind), _Watch())
         watch.recipes[position] = recipe
         watch.named |= {name.split(".", 1)[0] for name in trigger.fields}
 
@@ -238,12 +237,9 @@ class Index:
         for sync in recipe.syncs:
             sides = {"left": sync.left_connection, "right": sync.right_connection}
             for side, connection in sides.items():
-                self._watched.add((connection, "ticket"))
                 by_field = self._fields.setdefault(connection, {})
                 for one in sync.fields:
                     by_field.setdefault((one.left if side == "left" else one.right)[0], []).append(position)
-            for rule in sync.comments:
-                self._watched.add((sides[rule.source], "comment"))
 
     def watches(self, connection: str, kind: str) -> bool:
         """Whether any of the recipes looks at changes of such entities."""

@@ -26,6 +26,8 @@ class Library:
     around: Surroundings = field(default_factory=Surroundings)
     recipes: tuple[Recipe, ...] = ()
     errors: tuple[RecipeError, ...] = ()
+    # The connections and kinds of entities that any of them listens to.
+    listened: frozenset[tuple[str, str]] = frozenset()
     _stamp: tuple[tuple[str, int, int], ...] = ()
     _pinned: dict[str, Recipe | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -40,6 +42,8 @@ class Library:
             loaded = load_folder(folder, self.connections, self.configuration.settings.recipes.inputs, self.around)
             self._stamp = stamp
             self.recipes, self.errors = loaded.recipes, loaded.errors
+            considered = (one for one in loaded.recipes if one.considered)
+            self.listened = frozenset(place for one in considered for place in one.listens_to())
             return True
 
     def get(self, name: str) -> Recipe | None:

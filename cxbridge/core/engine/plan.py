@@ -49,21 +49,18 @@ class Planner:
     indexes: Indexes = field(default_factory=Indexes)
     pace: Pace = field(default_factory=lambda: Pace(BATCH))
 
-    def plan(self, recipes: Sequence[Recipe], on_batch: Callable[[Planned], None] | None = None) -> Planned:
+    def plan(
+        self, recipes: Sequence[Recipe], on_batch: Callable[[Planned], None] | None = None, *, sure: bool = False
+    ) -> Planned:
         """Plan batch after batch until no change is left; a recipe that passes a limit is paused, the others go on.
 
-        What is stored while the last batch is under way may be left for the next call.
+        What is stored while the last batch is under way may be left for the next call. Whoever is `sure` that there are changes
+        spares looking for them first.
         """
         total = Planned()
         with self.lock:
             self.pace.begin()
-            with self.store.read() as tx:
-                news = restoring.is_news(tx, self.stepper.connections)
-                # Most of the time there is nothing: found out without waiting for the writer.
-                _, start = self._group(tx, recipes)
-                waiting = start is not None and bool(changes.after(tx, start, 1))
-            if news:
-                restoring.note_caught_up(self.store, self.stepper.connections)
+            waiting = sure or self._is_waiting(recipes)
             while waiting:
                 one = self._batch(recipes)
                 total.add(one)
@@ -73,6 +70,17 @@ class Planner:
                 if waiting:
                     BATON.offer()
         return total
+
+    def _is_waiting(self, recipes: Sequence[Recipe]) -> bool:
+        """Find out whether there are changes to be met, and note who has caught up since a restore."""
+        with self.store.read() as tx:
+            news = restoring.is_news(tx, self.stepper.connections)
+            # Most of the time there is nothing: found out without waiting for the writer.
+            _, start = self._group(tx, recipes)
+            waiting = start is not None and bool(changes.after(tx, start, 1))
+        if news:
+            restoring.note_caught_up(self.store, self.stepper.connections)
+        return waiting
 
     def _batch(self, recipes: Sequence[Recipe]) -> Planned:
         try:
@@ -130,6 +138,8 @@ class Planner:
     # -- one change meets one recipe -------------------------------------------------------------------------------
 
     def _meet(self, batch: Batch, recipe: Recipe, subject: Subject) -> None:
+        if subject.stands:
+            batch.scopes.know(subject.ref, subject.after)
         if recipe.syncs:
             # They look at what is on its way.
             batch.write()
@@ -296,6 +306,7 @@ class Planner:
     def _store(self, batch: Batch, advanced: Advance) -> None:
         batch.enqueue(advanced.deliveries)
         batch.result.runs.append(advanced.run)
+        batch.result.moved |= advanced.run.state != "running"
         if not advanced.is_plain:
             # What belongs to it is read by what follows from it.
             batch.write()
@@ -317,6 +328,7 @@ class Planner:
                 if delivery.state == "held":
                     # Nobody will find out any more whether it was done.
                     audit.wrote(batch.tx, [audit.Wrote("dropped", gone, run.subject)], batch.now)
+        batch.result.moved = True
         ended = msgspec.structs.replace(run, state="cancelled", ended_at=batch.now, wake_at=None)
         runs.save(batch.tx, ended)
         outbox.add(batch.tx, reaching.called_off(self.stepper, batch.scopes, self.recipe_of, ended))

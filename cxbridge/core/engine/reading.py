@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Generic, TypeVar
 
 from cxbridge.core.baton import BATON
+from cxbridge.core.canonical import KIND_OF
 from cxbridge.core.clock import Clock
 from cxbridge.core.connector import Client, ReadOne, Stream
 from cxbridge.core.engine.connections import Connection, Probe, no_probe
@@ -96,6 +97,20 @@ def read(
             probe("read.stored")
         probe("read.committed")
     return outcomes | {key: one for key, one in fetched.items() if not isinstance(one, Prepared)}
+
+
+def heard(connection: Connection, name: str, listened: Collection[tuple[str, str]]) -> Stream:
+    """Give a stream without what stands beside its entities, where nobody listens to any of that.
+
+    A request for each of them would be made for nobody; pulls bring it in time. `listened` are connections and kinds.
+    """
+    stream = connection.streams[name]
+    beside = [connection.streams.get(one) for one in stream.beside_streams]
+    for one in beside or [None]:
+        # What it gives is not told, or told wrong.
+        if one is None or any((connection.name, KIND_OF[struct]) in listened for struct in one.kinds):
+            return stream
+    return replace(stream, beside=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,10 @@ class _Stored:
             self._seen[ref] = None if record is None else body_view(ref, record.kind, record.body)
         return self._seen[ref]
 
+    def know(self, ref: Ref, entity: dict[str, Any]) -> None:
+        """Be told how an entity is stored, by somebody who has read it."""
+        self._seen.setdefault(ref, entity)
+
     def read_together(self, refs: Iterable[Ref]) -> None:
         """Have these records read at once, if any of them is asked for."""
         self._together |= {ref for ref in refs if ref not in self._seen and ref not in self._read}
@@ -125,8 +129,9 @@ class Scopes:
 
     tx: Tx
     now: datetime
-    # Show the stored entity, or `None`; have records read at once, if any of them is asked for.
+    # Show the stored entity, or `None`; be told how one is stored; have records read at once, if any of them is asked for.
     entity: Callable[[Ref], dict[str, Any] | None] = field(init=False)
+    know: Callable[[Ref, dict[str, Any]], None] = field(init=False)
     read_together: Callable[[Iterable[Ref]], None] = field(init=False)
     # Who is the same company or person elsewhere.
     same: Counterparts = field(init=False)
@@ -139,7 +144,7 @@ class Scopes:
     def __post_init__(self) -> None:
         # Something of its own, which both know: if one knew the other, neither would go by itself.
         stored = _Stored(self.tx)
-        self.entity, self.read_together = stored.entity, stored.read_together
+        self.entity, self.know, self.read_together = stored.entity, stored.know, stored.read_together
         self.same = Counterparts(self.tx, stored.entity)
 
     @property

@@ -53,12 +53,13 @@ class Subject(msgspec.Struct, frozen=True, eq=False):
     op: str
     seq: int
     at: datetime
-    after: Mapping[str, Any]
+    after: dict[str, Any]
     before: Mapping[str, Any] | None = None
     before_body: bytes | None = None
     fields: frozenset[str] = frozenset()
-    # The number of the first of these changes.
+    # The number of the first of these changes, and whether `after` is what is stored.
     since: int = 0
+    stands: bool = False
     own: frozenset[str] = frozenset()
     # Fields that we wrote and that were set otherwise before any version showed what we wrote.
     overruled: frozenset[str] = frozenset()
@@ -87,17 +88,18 @@ def subjects(tx: Tx, batch: Sequence[Change], cares: Callable[[str, str], bool])
     while some := list(islice(left, _AT_ONCE)):
         bodies = changes.bodies_as_of(tx, [(ref, found[-1].seq) for ref, found in some])
         for ref, found in some:
-            body = bodies.get((ref, found[-1].seq))
-            subject = _subject(tx, ref, found, body, written.get(ref, ())) if body is not None else None
+            told = bodies.get((ref, found[-1].seq))
+            subject = _subject(tx, ref, found, told, written.get(ref, ())) if told is not None else None
             if subject is not None:
                 yield subject
 
 
 def _subject(
-    tx: Tx, ref: Ref, found: Sequence[Change], body: bytes, written: Sequence[StoredReceipt]
+    tx: Tx, ref: Ref, found: Sequence[Change], told: tuple[bytes, bool], written: Sequence[StoredReceipt]
 ) -> Subject | None:
     """Show what happened to one entity; None where it went there and back within the batch."""
     first, last = found[0], found[-1]
+    body, stands = told
     after = body_view(ref, last.kind, body)
     before = body_view(ref, first.kind, first.before) if first.before is not None else None
     fields = changed_fields(before, after, Entity.volatile)
@@ -106,16 +108,17 @@ def _subject(
         return None
     own, writers, hops = _NONE, _NONE, 0
     if written:
-        shown, told = _explained(written, first.op, fields, after, first.seq, last.seq)
-        receipts.mark_seen(tx, [one for one in told if one.seen_seq is None], last.seq)
-        own, writers = frozenset(shown), frozenset(one.recipe for one in told)
-        hops = max((one.hops + 1 for one in told), default=0)
+        shown, explaining = _explained(written, first.op, fields, after, first.seq, last.seq)
+        receipts.mark_seen(tx, [one for one in explaining if one.seen_seq is None], last.seq)
+        own, writers = frozenset(shown), frozenset(one.recipe for one in explaining)
+        hops = max((one.hops + 1 for one in explaining), default=0)
     return Subject(
         ref=ref,
         kind=last.kind,
         op="deleted" if last.op == "deleted" else first.op,
         seq=last.seq,
         since=first.seq,
+        stands=stands,
         at=last.at,
         after=after,
         before=before,

@@ -26,6 +26,9 @@ from cxbridge.core.engine.tidy import Tidier
 from cxbridge.core.engine.waking import Waker
 from cxbridge.core.store import Store
 
+# How often, in seconds, it is looked what else is due, while changes come one by one; where none come, each time.
+LOOK_EVERY = 1.0
+
 
 class Workshop:
     """What an opened cxbridge plans and pushes with. Making it reads the recipes, and nothing from the store."""
@@ -42,6 +45,7 @@ class Workshop:
         probe: Probe,
         on_settled: OnSettled | None,
     ) -> None:
+        self._clock, self._look_at = clock, 0.0
         self.library = Library(
             configuration, connections, store, surroundings(configuration, Judge(configuration.registry))
         )
@@ -56,19 +60,24 @@ class Workshop:
         self.waker = Waker(store, self.pusher.settler, clock, self.library.of_run, probe)
         self.tidier = Tidier(store, clock, configuration.settings.store.keep_changes, probe)
 
-    def plan(self, on_batch: Callable[[Planned], None] | None = None) -> Planned:
+    def plan(self, on_batch: Callable[[Planned], None] | None = None, fresh: int = 0) -> Planned:
         """Find out who is who, let all changes meet all recipes, fire what is due, move on the runs whose time has come.
 
         The connections for which batches made something to do are told to `on_batch`, if it is given, and those alone that what
-        comes after the batches made something to do for are in the result.
+        comes after the batches made something to do for are in the result. `fresh` is about how many changes are known to have
+        come just now: where webhooks bring them one by one, what is due besides is looked for once in a while, not each time.
         """
         self.library.refresh()
-        # A batch of planning begins with finding out who is who: only many are looked at in commits of their own before.
-        self.identifier.run(least=identity.BATCH)
-        planned = self.planner.plan(self.library.recipes, on_batch)
+        if not (0 < fresh < identity.BATCH and self.identifier.goes_on):
+            # A batch of planning begins with finding out who is who: only many are looked at in commits of their own before.
+            self.identifier.run(least=identity.BATCH)
+        planned = self.planner.plan(self.library.recipes, on_batch, sure=fresh > 0)
         if on_batch is not None:
             # Who waits for them has begun by now, and would only look in vain once more.
             planned.connections = set()
+        if not self._is_to_look(planned, fresh):
+            return planned
+        planned.looked = True
         if not planned.changes:
             self.identifier.run()
         BATON.offer()
@@ -83,3 +92,12 @@ class Workshop:
         planned.connections |= woken.connections
         planned.wakes_at = woken.next_at
         return planned
+
+    def _is_to_look(self, planned: Planned, fresh: int) -> bool:
+        """Whether to look what else is due: unless nothing can be by what was planned, and it was looked at a moment ago."""
+        now = self._clock.monotonic()
+        if fresh and planned.changes and not planned.moved and not self.identifier.news and now < self._look_at:
+            return False
+        self._look_at = now + LOOK_EVERY
+        self.identifier.news = False
+        return True

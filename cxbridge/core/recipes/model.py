@@ -1,6 +1,6 @@
 """A recipe as the engine runs it: compiled, checked, immutable. Made by `load`; holds no state and does no I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -256,6 +256,18 @@ class Recipe:
     def considered(self) -> bool:
         """Whether the daemon lets changes meet it at all."""
         return self.stage in ("shadow", "canary", "live")
+
+    def listens_to(self) -> Iterator[tuple[str, str]]:
+        """Give each connection and kind of entity whose changes it is met by, sweeps left aside; some may come twice."""
+        for trigger in (*self.triggers, *(one.trigger for one in self.follows)):
+            if not trigger.sweeps:
+                yield trigger.connection, trigger.kind
+        for sync in self.syncs:
+            sides = {"left": sync.left_connection, "right": sync.right_connection}
+            for connection in sides.values():
+                yield connection, "ticket"
+            for rule in sync.comments:
+                yield sides[rule.source], "comment"
 
     def part(self, name: str) -> Sequence[Step]:
         """Give the steps of a part: `steps`, or the single one of `follow:ID`."""

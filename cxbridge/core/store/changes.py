@@ -33,9 +33,10 @@ _names = (
     .order_by(_changes.seq.desc())
 )
 # Statements are built once: putting one together costs more than the database takes to answer it.
-_id_of = Among(
+_newest = sa.select(sa.func.max(_changes.seq)).where(_changes.record == _records.id).scalar_subquery()
+_as_stored = Among(
     _records.key,
-    lambda among: sa.select(_records.key, _records.id).where(
+    lambda among: sa.select(_records.key, _records.id, _records.body, _newest).where(
         _records.connection == sa.bindparam("connection"), _records.stream == sa.bindparam("stream"), among
     ),
 )
@@ -47,7 +48,6 @@ _later = Among(
     ),
 )
 _before = Among(_changes.seq, lambda among: sa.select(_changes.seq, _changes.before).where(among))
-_body = Among(_records.id, lambda among: sa.select(_records.id, _records.body).where(among))
 # Most of the time nothing has happened in the moment that is asked for; after that the steps grow.
 _FIRST_STEP = 32
 
@@ -93,26 +93,32 @@ def of(tx: Tx, ref: Ref, limit: int = 100) -> list[Change]:
     )
 
 
-def bodies_as_of(tx: Tx, wanted: Iterable[tuple[Ref, int]]) -> dict[tuple[Ref, int], bytes]:
-    """Give bodies as they were right after change `seq`, by (ref, seq); what had no body yet is left out.
+def bodies_as_of(tx: Tx, wanted: Iterable[tuple[Ref, int]]) -> dict[tuple[Ref, int], tuple[bytes, bool]]:
+    """Give bodies as they were right after change `seq`, by (ref, seq), and whether that is the stored one.
 
-    A body as of a change is what the record's next change replaced, and the stored body where there is no next one.
+    A body as of a change is what the record's next change replaced, and the stored body where there is no next one. What had no
+    body yet is left out.
     """
     pairs = list(dict.fromkeys(wanted))
-    found: dict[tuple[Ref, int], bytes] = {}
+    found: dict[tuple[Ref, int], tuple[bytes, bool]] = {}
     for some in chunks(pairs):
-        ids = _ids(tx, {ref for ref, _ in some})
-        followed = _next_changes(tx, [(ids[ref], seq) for ref, seq in some if ref in ids])
-        before = _befores(tx, set(followed.values()))
-        current = _bodies(tx, {ids[ref] for ref, seq in some if ref in ids and (ids[ref], seq) not in followed})
-        for ref, seq in some:
-            record = ids.get(ref)
-            if record is None:
+        stored = _stored(tx, {ref for ref, _ in some})
+        # Hardly any has changed again when it is asked for.
+        passed: list[tuple[tuple[Ref, int], tuple[int, int]]] = []
+        for pair in some:
+            if pair[0] not in stored:
                 continue
-            following = followed.get((record, seq))
-            body = current.get(record) if following is None else before.get(following)
-            if body is not None:
-                found[ref, seq] = body
+            record, body, newest = stored[pair[0]]
+            if newest is not None and newest > pair[1]:
+                passed.append((pair, (record, pair[1])))
+            else:
+                found[pair] = tx.packs.unpack(tx.connection, body), True
+        followed = _next_changes(tx, [change for _, change in passed])
+        before = _befores(tx, set(followed.values())) if followed else {}
+        for pair, change in passed:
+            was = before.get(followed[change])
+            if was is not None:
+                found[pair] = was, False
     return found
 
 
@@ -120,16 +126,17 @@ def _place(ref: Ref) -> sa.ColumnElement[bool]:
     return sa.and_(_records.connection == ref.connection, _records.stream == ref.stream, _records.key == ref.key)
 
 
-def _ids(tx: Tx, refs: set[Ref]) -> dict[Ref, int]:
+def _stored(tx: Tx, refs: set[Ref]) -> dict[Ref, tuple[int, bytes, int | None]]:
+    """Give number, packed body and newest change of records."""
     keys: dict[tuple[str, str], list[str]] = {}
     for ref in refs:
         keys.setdefault((ref.connection, ref.stream), []).append(ref.key)
-    ids = {}
+    found = {}
     for (connection, stream), some in keys.items():
-        rows = _id_of.rows(tx.connection, some, {"connection": connection, "stream": stream})
-        for key, record in rows:
-            ids[Ref(connection, stream, key)] = record
-    return ids
+        rows = _as_stored.rows(tx.connection, some, {"connection": connection, "stream": stream})
+        for key, record, body, newest in rows:
+            found[Ref(connection, stream, key)] = record, body, newest
+    return found
 
 
 def _next_changes(tx: Tx, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
@@ -150,11 +157,6 @@ def _next_changes(tx: Tx, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, i
 
 def _befores(tx: Tx, seqs: set[int]) -> dict[int, bytes | None]:
     return {seq: _unpacked(tx, before) for seq, before in _before.rows(tx.connection, list(seqs))}
-
-
-def _bodies(tx: Tx, records: set[int]) -> dict[int, bytes]:
-    rows = _body.rows(tx.connection, list(records))
-    return {record: tx.packs.unpack(tx.connection, body) for record, body in rows}
 
 
 def _read(tx: Tx, rows: Iterable[Sequence[Any]]) -> list[Change]:

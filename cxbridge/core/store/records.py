@@ -1,6 +1,6 @@
 """Storing what was pulled, and reading it back; whether anything follows from a change is not decided here."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -39,8 +39,10 @@ _by_key = Prepared(_whole.where(*_at_place, _records.key == sa.bindparam("key"))
 
 # Written out, and given values as they lie in the tables: SQLAlchemy's own way costs more than the database does.
 # What `apply` compares with; bodies stay where they are. The keys go into the brackets.
-_known = """SELECT "key", "id", "digest", "ordinal", "deleted", "imprint" FROM "records"
+_known = """SELECT "stream", "key", "id", "digest", "ordinal", "deleted", "imprint" FROM "records"
 WHERE "connection" = ? AND "stream" = ? AND "key" IN ({})"""
+# Of so few keys in all, those of several streams are looked up with one statement: what a webhook brings is of three or four.
+_FEW = 50
 _bury = """UPDATE "records" SET "deleted" = ?, "seen_at" = ? WHERE "id" = ?"""
 # Of a record that is known: id, digest, ordinal, whether it is deleted, imprint.
 _Known = tuple[int, bytes, int, bool, bytes | None]
@@ -164,7 +166,7 @@ def imprints(tx: Tx, connection: str, stream: str, keys: Iterable[str]) -> dict[
     """Give digest, ordinal, whether it is deleted, and imprint of those of a stream's records that have an imprint."""
     return {
         key: (digest, ordinal, deleted, imprint)
-        for key, _, digest, ordinal, deleted, imprint in _rows_of(tx, connection, stream, list(keys))
+        for _, key, _, digest, ordinal, deleted, imprint in _rows_of(tx, connection, {stream: list(keys)})
         if imprint is not None
     }
 
@@ -175,15 +177,18 @@ def _known_of(tx: Tx, connection: str, places: Iterable[tuple[str, str]]) -> dic
         wanted.setdefault(stream, []).append(key)
     return {
         (stream, key): (record, digest, ordinal, deleted, imprint)
-        for stream, keys in wanted.items()
-        for key, record, digest, ordinal, deleted, imprint in _rows_of(tx, connection, stream, keys)
+        for stream, key, record, digest, ordinal, deleted, imprint in _rows_of(tx, connection, wanted)
     }
 
 
-def _rows_of(tx: Tx, connection: str, stream: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    for some in chunks(keys):
-        statement = spelled(tx.dialect, _known.format(", ".join("?" * len(some))))
-        yield from fetch(tx.connection, statement, (connection, stream, *some))
+def _rows_of(tx: Tx, connection: str, wanted: Mapping[str, Sequence[str]]) -> Iterator[tuple[Any, ...]]:
+    parts = [(stream, some) for stream, keys in wanted.items() for some in chunks(keys)]
+    at_once = len(parts) if sum(len(some) for _, some in parts) <= _FEW else 1
+    for start in range(0, len(parts), at_once or 1):
+        together = parts[start : start + at_once]
+        asked = " UNION ALL ".join(_known.format(", ".join("?" * len(some))) for _, some in together)
+        values = [value for stream, some in together for value in (connection, stream, *some)]
+        yield from fetch(tx.connection, spelled(tx.dialect, asked), values)
 
 
 def mark_deleted(tx: Tx, connection: str, stream: str, keys: Collection[str], at: datetime) -> int:

@@ -70,6 +70,7 @@ class Reading:
                 one=single.ticket,
                 several=single.tickets,
                 beside=single.comments,
+                beside_streams=("comments",),
             ),
             cx.Stream(
                 "comments", (cx.Comment,), self.comments, gaps=("version", "in_reply_to", "edited_at", "changed_by")

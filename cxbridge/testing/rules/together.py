@@ -49,7 +49,7 @@ class TogetherRules(Ruled):
 
     @rule
     def test_what_stands_beside_is_not_the_entity(self, lab: Lab) -> Iterator[Finding]:
-        """`beside` shows what belongs to other streams, goes with a stream that has `one`, and shows none of what that shows."""
+        """`beside` shows what belongs to other streams, to all that `beside_streams` names, and none of what `one` shows."""
 
         def inspect(stream: Stream) -> Iterator[Finding]:
             if stream.beside is None:
@@ -66,6 +66,10 @@ class TogetherRules(Ruled):
                     if other.entities or other.deleted or stream.name in other.beside:
                         remedy = "read it by one, and beside it what can be asked for without it"
                         yield Finding(stream.name, f"shows {key} itself beside it", remedy)
+                        return
+                    if stream.beside_streams and (more := sorted(set(other.beside) - set(stream.beside_streams))):
+                        remedy = "name in beside_streams all that beside shows, or it is not asked for where somebody listens"
+                        yield Finding(stream.name, f"shows {', '.join(more)} beside {key} untold", remedy)
                         return
                     if twice := sorted(set(one.beside) & set(other.beside)):
                         remedy = "show each stream's entities by one or by beside: they are stored as one page"

@@ -118,6 +118,12 @@ def shows_the_same_twice(right: Right) -> Lab:
     return replace(lab, connector=_streams(lab.connector, with_replies))
 
 
+@breaks("what_stands_beside_is_not_the_entity")
+def shows_beside_what_it_does_not_name(right: Right) -> Lab:
+    lab = beside(right)
+    return replace(lab, connector=_streams(lab.connector, lambda one: replace(one, beside_streams=("scores",))))
+
+
 def writing(right: Right, planted: Planted | None = None, *, looks: bool = False) -> Lab:
     """A reply is looked for among those of its score, unless it is known to be new; `looks` looks all the same."""
 

@@ -440,6 +440,38 @@ def test_where_there_is_nothing_to_gain_one_thread_asks_for_one_after_the_other(
     assert stored(store) == {"1", "c1"}
 
 
+@pytest.mark.parametrize(
+    ("named", "listened", "asked"),
+    [
+        (("comments",), {("desk", "comment")}, ["one", "beside"]),
+        (("comments", "users"), {("desk", "contact")}, ["one", "beside"]),
+        (("comments",), {("desk", "ticket"), ("tracker", "comment")}, ["one"]),
+        (("comments",), set(), ["one"]),
+        ((), set(), ["one", "beside"]),
+        (("comments", "no such stream"), set(), ["one", "beside"]),
+    ],
+    ids=["listened to", "one of them listened to", "others listened to", "nobody listens", "not told", "told wrong"],
+)
+def test_what_stands_beside_is_asked_for_where_somebody_listens_to_it(
+    store: Store,
+    client: cx.Client,
+    clock: ManualClock,
+    named: tuple[str, ...],
+    listened: set[tuple[str, str]],
+    asked: list[str],
+) -> None:
+    desk = Said()
+    held = connection(
+        cx.Stream("tickets", (cx.Ticket,), nothing, one=desk.one, beside=desk.beside, beside_streams=named),
+        cx.Stream("comments", (cx.Comment,), nothing),
+        cx.Stream("users", (cx.Contact, cx.Agent), nothing),
+    )
+    found = read(store, held, reading.heard(held, "tickets", listened), client, clock, ["1"])
+    assert isinstance(found["1"], Pulled)
+    assert [what for what, *_ in desk.asked] == asked
+    assert stored(store) == {"1", *(["c1"] if "beside" in asked else [])}
+
+
 def test_the_tempo_is_that_of_one_request(store: Store, client: cx.Client, clock: ManualClock) -> None:
     desk, tempo = Said(), Tempo()
     note = desk._note

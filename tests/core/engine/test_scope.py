@@ -104,6 +104,24 @@ class TestBelongings:
         return Recipe()
 
 
+class TestKnown:
+    def test_what_somebody_has_read_is_read_no_more(self, sqlite_store):
+        with sqlite_store.write() as tx:
+            records.apply(tx, "desk", [incoming("tickets", Ticket(source_id="1", subject="stored"))], NOON)
+            scopes = Scopes(tx, NOON)
+            told = view(ONE, Ticket(source_id="1", subject="told"))
+            scopes.know(ONE, told)
+            assert scopes.entity(ONE) is told
+
+    def test_what_was_read_already_stays(self, sqlite_store):
+        with sqlite_store.write() as tx:
+            records.apply(tx, "desk", [incoming("tickets", Ticket(source_id="1", subject="stored"))], NOON)
+            scopes = Scopes(tx, NOON)
+            found = scopes.entity(ONE)
+            scopes.know(ONE, view(ONE, Ticket(source_id="1", subject="told")))
+            assert scopes.entity(ONE) is found
+
+
 class TestLinks:
     def test_a_link_that_is_made_after_looking_ahead_is_seen(self, sqlite_store):
         with sqlite_store.write() as tx:

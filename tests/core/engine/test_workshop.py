@@ -1,15 +1,18 @@
 """What recipes take part in is put together when it is first asked for: once, and not for what needs none of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.engine import plan, workshop
+from cxbridge.core.engine import identity, plan, workshop
+from cxbridge.core.engine.batch import Planned
+from cxbridge.core.engine.identity import Identifier
 from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.sweep import Sweeper
 from cxbridge.core.engine.waking import Waker
@@ -96,13 +99,99 @@ def test_what_comes_after_planning_keeps_nobody_from_what_it_made_to_do(
         for one, what in ((Planner, "plan"), (Sweeper, "sweep"), (Waker, "wake")):
             real = getattr(one, what)
 
-            def told(*args: object, what: str = what, real: Callable[..., object] = real) -> object:
+            def told(*args: object, what: str = what, real: Callable[..., object] = real, **named: object) -> object:
                 order.append(what)
-                return real(*args)
+                return real(*args, **named)
 
             monkeypatch.setattr(one, what, told)
         staged.bridge.plan()
     assert order == ["plan", "offered", "offered", "sweep", "offered", "wake"]
+
+
+class Looked:
+    """A desk whose tickets are planned as webhooks bring them; notes when it is looked what else is due."""
+
+    def __init__(self, staged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.staged, self.count, self._number = staged, 0, 0
+        self.asked: list[str] = []
+        for one, what in ((Identifier, "run"), (Planner, "_is_waiting"), (Waker, "wake")):
+            monkeypatch.setattr(one, what, self._noting(what, getattr(one, what)))
+
+    def ticket(self, fresh: int = 1, **fields: Any) -> Planned:
+        self._number += 1
+        self.staged.vendors.put("desk/tickets", cx.Ticket(source_id=str(self._number), subject="x", **fields))
+        self.staged.bridge.pull("desk", "tickets")
+        self.asked.clear()
+        planned: Planned = self.staged.bridge.plan(fresh=fresh)
+        return planned
+
+    def _noting(self, what: str, real: Callable[..., object]) -> Callable[..., object]:
+        def note(*args: object, **named: object) -> object:
+            self.asked.append(what)
+            return real(*args, **named)
+
+        return note
+
+
+TELL = """
+[[step]]
+id = "tell"
+do = "chat.message.notify_once"
+with = { to = "#support", text = "look" }
+"""
+WAIT = """
+[[step]]
+id = "pause"
+do = "wait"
+with = { for = "1h" }
+"""
+
+
+class TestWhatComesOneByOne:
+    @pytest.fixture
+    def looked(
+        self, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    ) -> Iterator[Looked]:
+        with company(tmp_path, HEAD + getattr(request, "param", TELL), clock) as staged:
+            yield Looked(staged, monkeypatch)
+
+    def test_what_else_is_due_is_looked_for_once_in_a_while(self, looked: Looked, clock: ManualClock) -> None:
+        assert looked.ticket().looked, "for the first time"
+        assert looked.asked == ["run", "wake"], "and who is who"
+        planned = looked.ticket()
+        assert (planned.started, planned.looked, looked.asked) == (1, False, [])
+        clock.advance(workshop.LOOK_EVERY)
+        assert looked.ticket().looked
+
+    def test_whoever_does_not_say_what_came_has_everything_looked_for(self, looked: Looked) -> None:
+        looked.ticket()
+        assert looked.ticket(fresh=0).looked
+        assert looked.asked == ["run", "_is_waiting", "wake"]
+
+    def test_of_many_it_is_found_out_first_who_is_who(self, looked: Looked) -> None:
+        looked.ticket()
+        looked.ticket(fresh=identity.BATCH)
+        assert looked.asked == ["run"]
+
+    def test_where_nothing_came_after_all_everything_is_looked_for(self, looked: Looked) -> None:
+        looked.ticket()
+        looked.asked.clear()
+        planned = looked.staged.bridge.plan(fresh=1)
+        assert (planned.changes, planned.looked, looked.asked) == (0, True, ["run", "wake"])
+
+    @pytest.mark.parametrize("looked", [WAIT, STEP], ids=["waits", "ended"], indirect=True)
+    def test_a_run_that_waits_or_is_over_has_it_looked_for_what_is_due(self, looked: Looked) -> None:
+        looked.ticket()
+        planned = looked.ticket()
+        assert (planned.looked, planned.started) == (True, 1)
+
+    def test_somebody_who_is_known_now_has_it_looked_for_who_waited_for_that(self, looked: Looked) -> None:
+        looked.ticket()
+        for stream in ("desk/contacts", "survey/contacts"):
+            looked.staged.vendors.put(stream, cx.Contact(source_id="1", name="Mia", emails=["mia@northwind.test"]))
+            looked.staged.bridge.pull(*stream.split("/"))
+        assert looked.ticket().looked
+        assert not looked.ticket().looked
 
 
 def test_between_two_batches_of_planning_others_may_compute(

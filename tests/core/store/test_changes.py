@@ -68,13 +68,13 @@ class TestReading:
             assert changes.bodies_as_of(tx, []) == {}
         assert found == {
             # Between two changes of its own, a record is as it was after the former; before the first it has no body.
-            **{(ONE, seq): b"1:a:1" for seq in range(first, second)},
+            **{(ONE, seq): (b"1:a:1", False) for seq in range(first, second)},
             # A refresh without a change is part of what the change before it led to.
-            **{(ONE, seq): b"1:b:3" for seq in range(second, third)},
-            **{(ONE, seq): b"1:c:4" for seq in range(third, 8)},
-            **{(TWO, seq): b"2:a:1" for seq in range(created, gone)},
-            **{(TWO, seq): b"2:gone:2" for seq in range(gone, 8)},
-            **{(task, seq): b"t:text:1" for seq in range(only, 8)},
+            **{(ONE, seq): (b"1:b:3", False) for seq in range(second, third)},
+            **{(ONE, seq): (b"1:c:4", True) for seq in range(third, 8)},
+            **{(TWO, seq): (b"2:a:1", False) for seq in range(created, gone)},
+            **{(TWO, seq): (b"2:gone:2", True) for seq in range(gone, 8)},
+            **{(task, seq): (b"t:text:1", True) for seq in range(only, 8)},
         }
 
 
@@ -85,7 +85,7 @@ def test_bodies_as_of_for_more_than_one_statement_holds(store, item, noon):
             records.apply(tx, "desk", [item(str(n), text, ord(text)) for n in range(count)], noon)
     wanted = [(Ref("desk", "tickets", str(n)), count) for n in range(count)]
     with store.read() as tx:
-        assert changes.bodies_as_of(tx, wanted) == {pair: f"{pair[0].key}:a:97".encode() for pair in wanted}
+        assert changes.bodies_as_of(tx, wanted) == {pair: (f"{pair[0].key}:a:97".encode(), False) for pair in wanted}
 
 
 def test_what_was_logged_of_late_is_read_back_to_a_time_and_no_further_than_asked(store, item, noon):

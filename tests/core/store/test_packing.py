@@ -79,7 +79,7 @@ def test_what_is_packed_is_read_back_as_it_was(store: Store, item: Make, noon: d
         before = {one.key: one.body for one in first}
         assert all(one.before == before[one.ref.key] for one in replaced)
         asked = [(one.ref, one.seq - 1) for one in replaced[:5]]
-        assert changes.bodies_as_of(tx, asked) == {(ref, seq): before[ref.key] for ref, seq in asked}
+        assert changes.bodies_as_of(tx, asked) == {(ref, seq): (before[ref.key], False) for ref, seq in asked}
 
 
 def test_with_a_dictionary_a_stream_takes_a_fraction_of_its_size(store: Store, item: Make, noon: datetime) -> None:

@@ -160,6 +160,20 @@ def test_a_page_may_span_streams_and_connections_are_apart(apply, store, item):
         assert records.places(tx) == [("desk", "tickets"), ("desk", "users"), ("tracker", "tickets")]
 
 
+@pytest.mark.parametrize("size", [1, 2, 16, 17, 501], ids=lambda size: f"{size} of each")
+def test_what_is_known_is_found_in_each_stream_of_a_page(apply, log, item, size):
+    streams = {"tickets": "ticket", "users": "contact", "organizations": "account"}
+    places = [(stream, kind, str(number)) for stream, kind in streams.items() for number in range(size)]
+    first = [item(key, f"{stream} {key}", stream=stream, kind=kind) for stream, kind, key in places]
+    apply(*first)
+    new = item("new", stream="groups", kind="container")
+    again = [item(key, f"{stream} {key}", 1, stream=stream, kind=kind) for stream, kind, key in places]
+    assert apply(*again, new) == Applied(created=1, unchanged=len(places), last_seq=len(places) + 1)
+    other = [item(key, "new", 2, stream=stream, kind=kind) for stream, kind, key in places]
+    assert apply(*other).updated == len(places)
+    assert {before for _, op, before in log() if op == "updated"} <= {one.body for one in first}
+
+
 def test_where_anything_is_stored_is_told_of_what_is_deleted_too(apply, store, item):
     with store.read() as tx:
         assert records.places(tx) == []
