@@ -274,6 +274,7 @@ class Bridge:
             Unauthorized: the vendor refused the credential. PluginError: the stream cannot read one.
         """
         found = self.connection(connection)
+        self.library.keep_up()
         with self._pausing(connection):
             client = self.clients.of(connection)
             outcomes = reading.read(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cxbridge.core.clock import Clock, SystemClock
 from cxbridge.core.config import Configuration
 from cxbridge.core.engine.connections import Connection
 from cxbridge.core.errors import RecipeError
@@ -14,6 +15,9 @@ from cxbridge.core.recipes.load import load_folder, load_text
 from cxbridge.core.recipes.model import Recipe
 from cxbridge.core.recipes.surroundings import Surroundings
 from cxbridge.core.store import Store, state
+
+# So many seconds the folder is not looked at again by whoever does not plan.
+LOOK_EVERY = 1.0
 
 
 @dataclass(slots=True)
@@ -24,17 +28,20 @@ class Library:
     connections: Mapping[str, Connection]
     store: Store
     around: Surroundings = field(default_factory=Surroundings)
+    clock: Clock = field(default_factory=SystemClock)
     recipes: tuple[Recipe, ...] = ()
     errors: tuple[RecipeError, ...] = ()
     # The connections and kinds of entities that any of them listens to.
     listened: frozenset[tuple[str, str]] = frozenset()
     _stamp: tuple[tuple[str, int, int], ...] = ()
+    _looked: float = 0.0
     _pinned: dict[str, Recipe | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> bool:
         """Load the folder again when a file in it changed; True when it did."""
         folder = self.configuration.recipes_dir
+        self._looked = self.clock.monotonic()
         stamp = _stamp_of(folder)
         with self._lock:
             if stamp == self._stamp and self._stamp:
@@ -45,6 +52,14 @@ class Library:
             considered = (one for one in loaded.recipes if one.considered)
             self.listened = frozenset(place for one in considered for place in one.listens_to())
             return True
+
+    def keep_up(self) -> None:
+        """Load the folder again when a file in it changed, where nobody looked for a second.
+
+        Of several workers one plans; those that read and write must hear as well that somebody has paused a recipe.
+        """
+        if self.clock.monotonic() >= self._looked + LOOK_EVERY:
+            self.refresh()
 
     def get(self, name: str) -> Recipe | None:
         """Give a recipe by its id."""

@@ -50,6 +50,8 @@ class Pusher:
     probe: Probe = no_probe
     on_settled: OnSettled | None = None
     random: Random = field(default_factory=Random)
+    # Has recipes that were edited noticed, whenever it is asked what is due.
+    keep_up: Callable[[], None] = lambda: None
     settler: Settler = field(init=False)
     doubts: Doubts = field(init=False)
     claims: Claims = field(init=False)
@@ -97,6 +99,7 @@ class Pusher:
 
         def due(most: int) -> list[Delivery]:
             nonlocal first
+            self.keep_up()
             turn.far.clear()
             turn.waiting.clear()
             found, first = first, None

@@ -47,7 +47,7 @@ class Workshop:
     ) -> None:
         self._clock, self._look_at = clock, 0.0
         self.library = Library(
-            configuration, connections, store, surroundings(configuration, Judge(configuration.registry))
+            configuration, connections, store, surroundings(configuration, Judge(configuration.registry)), clock
         )
         self.library.refresh()
         self.inbox = Work(store, connections, clock)
@@ -56,7 +56,9 @@ class Workshop:
         self.planner = Planner(store, self.stepper, clock, self.library.of_run, probe, self.identifier.catch_up)
         self.rematcher = Rematcher(store, self.planner, clock)
         self.sweeper = Sweeper(store, self.planner, clock)
-        self.pusher = Pusher(store, self.stepper, clock, self.library.of_run, probe, on_settled)
+        self.pusher = Pusher(
+            store, self.stepper, clock, self.library.of_run, probe, on_settled, keep_up=self.library.keep_up
+        )
         self.waker = Waker(store, self.pusher.settler, clock, self.library.of_run, probe)
         self.tidier = Tidier(store, clock, configuration.settings.store.keep_changes, probe)
 

@@ -10,13 +10,13 @@ import pytest
 
 from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
-from cxbridge.core.engine import identity, plan, workshop
+from cxbridge.core.engine import identity, library, plan, workshop
 from cxbridge.core.engine.batch import Planned
 from cxbridge.core.engine.identity import Identifier
 from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.sweep import Sweeper
 from cxbridge.core.engine.waking import Waker
-from cxbridge.core.errors import ConfigError
+from cxbridge.core.errors import ConfigError, PluginError
 from cxbridge.core.store import state
 from tests.core.engine.little_company import HEAD, company
 
@@ -145,6 +145,33 @@ id = "pause"
 do = "wait"
 with = { for = "1h" }
 """
+
+
+def test_a_worker_that_only_writes_hears_that_a_recipe_was_paused(tmp_path: Path, clock: ManualClock) -> None:
+    with company(tmp_path, HEAD + TELL, clock) as staged, staged.open() as writer:
+        staged.vendors.put("desk/tickets", cx.Ticket(source_id="1", subject="x"))
+        staged.bridge.pull("desk", "tickets")
+        assert staged.bridge.plan().started == 1
+        staged.write({"example": (HEAD + TELL).replace('stage = "live"', 'stage = "paused"')})
+        clock.advance(library.LOOK_EVERY)
+        assert writer.push("chat").confirmed == 0
+        staged.write({"example": HEAD + TELL})
+        clock.advance(120)
+        assert writer.push("chat").confirmed == 1
+
+
+def test_a_worker_that_only_reads_hears_what_recipes_listen_to(tmp_path: Path, clock: ManualClock) -> None:
+    def read() -> set[tuple[str, str]]:
+        with pytest.raises(PluginError, match="cannot read one entity"):
+            reader.read("desk", "tickets", ["1"])
+        return {*reader.library.listened}
+
+    with company(tmp_path, HEAD + TELL, clock) as staged, staged.open() as reader:
+        assert read() == {("desk", "ticket")}
+        staged.write({"example": (HEAD + TELL).replace("ticket.changed", "contact.changed")})
+        assert read() == {("desk", "ticket")}, "looked at a moment ago"
+        clock.advance(library.LOOK_EVERY)
+        assert read() == {("desk", "contact")}
 
 
 class TestWhatComesOneByOne:
