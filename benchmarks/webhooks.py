@@ -261,7 +261,7 @@ def _show(medians: Mapping[str, Mapping[str, float]], ratios: Mapping[str, float
         print(f"the played vendors took {one['vendors CPU ms']:.1f} ms of CPU an event of ours")
         if theirs:
             print(
-                "other tools read nothing, compare no signature and make one request an event, ours five; see benchmarks.flows"
+                "other tools read nothing, compare no signature and make one request an event, ours four; see benchmarks.flows"
             )
 
 
