@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -59,7 +60,9 @@ class Library:
         Of several workers one plans; those that read and write must hear as well that somebody has paused a recipe.
         """
         if self.clock.monotonic() >= self._looked + LOOK_EVERY:
-            self.refresh()
+            # Of a folder that cannot be read whoever plans tells; what is known of it goes on.
+            with suppress(OSError):
+                self.refresh()
 
     def get(self, name: str) -> Recipe | None:
         """Give a recipe by its id."""

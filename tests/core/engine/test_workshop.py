@@ -160,6 +160,24 @@ def test_a_worker_that_only_writes_hears_that_a_recipe_was_paused(tmp_path: Path
         assert writer.push("chat").confirmed == 1
 
 
+def test_a_folder_that_cannot_be_read_keeps_nobody_from_writing(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with company(tmp_path, HEAD + TELL, clock) as staged:
+        staged.vendors.put("desk/tickets", cx.Ticket(source_id="1", subject="x"))
+        staged.bridge.pull("desk", "tickets")
+        assert staged.bridge.plan().started == 1
+
+        def refuse(_: Path) -> tuple[tuple[str, int, int], ...]:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(library, "_stamp_of", refuse)
+        clock.advance(library.LOOK_EVERY)
+        assert staged.bridge.push("chat").confirmed == 1
+        with pytest.raises(PermissionError):
+            staged.bridge.plan()
+
+
 def test_a_worker_that_only_reads_hears_what_recipes_listen_to(tmp_path: Path, clock: ManualClock) -> None:
     def read() -> set[tuple[str, str]]:
         with pytest.raises(PluginError, match="cannot read one entity"):
