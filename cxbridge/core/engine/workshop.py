@@ -70,16 +70,20 @@ class Workshop:
         come just now: where webhooks bring them one by one, what is due besides is looked for once in a while, not each time.
         """
         self.library.refresh()
-        if not (0 < fresh < identity.BATCH and self.identifier.goes_on):
+        lately = self._clock.monotonic() < self._look_at
+        few = 0 < fresh < identity.BATCH and self.identifier.goes_on and lately
+        if not few:
             # A batch of planning begins with finding out who is who: only many are looked at in commits of their own before.
             self.identifier.run(least=identity.BATCH)
-        planned = self.planner.plan(self.library.recipes, on_batch, sure=fresh > 0)
+        planned = self.planner.plan(self.library.recipes, on_batch, sure=few)
         if on_batch is not None:
             # Who waits for them has begun by now, and would only look in vain once more.
             planned.connections = set()
-        if not self._is_to_look(planned, fresh):
+        if few and planned.changes and not planned.moved and not self.identifier.news:
+            # Nothing else can be due by that.
             return planned
-        planned.looked = True
+        planned.looked, self.identifier.news = True, False
+        self._look_at = self._clock.monotonic() + LOOK_EVERY
         if not planned.changes:
             self.identifier.run()
         BATON.offer()
@@ -94,12 +98,3 @@ class Workshop:
         planned.connections |= woken.connections
         planned.wakes_at = woken.next_at
         return planned
-
-    def _is_to_look(self, planned: Planned, fresh: int) -> bool:
-        """Whether to look what else is due: unless nothing can be by what was planned, and it was looked at a moment ago."""
-        now = self._clock.monotonic()
-        if fresh and planned.changes and not planned.moved and not self.identifier.news and now < self._look_at:
-            return False
-        self._look_at = now + LOOK_EVERY
-        self.identifier.news = False
-        return True
