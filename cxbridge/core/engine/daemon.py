@@ -316,7 +316,9 @@ class Daemon:
         if planned.wakes_at is not None:
             self._later("wake", planned.wakes_at)
         if planned.looked:
-            self._sweeps_at = self.bridge.sweeper.next_at(self.bridge.library.recipes)
+            due = self.bridge.sweeper.next_at(self.bridge.library.recipes)
+            # What is due although it was just looked at does not fire, as of a recipe that is halted: at every moment, if at all.
+            self._sweeps_at = due if due is None or due > self.bridge.clock.now() else None
         # Looked at every few seconds in any case, so that an edited recipe file is noticed.
         soon = self.bridge.clock.now() + timedelta(seconds=5)
         self._later("plan", min(self._sweeps_at, soon) if self._sweeps_at else soon)

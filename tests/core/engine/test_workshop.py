@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -12,6 +13,7 @@ from cxbridge.core import connector as cx
 from cxbridge.core.clock import ManualClock
 from cxbridge.core.engine import identity, library, plan, workshop
 from cxbridge.core.engine.batch import Planned
+from cxbridge.core.engine.daemon import Daemon
 from cxbridge.core.engine.identity import Identifier
 from cxbridge.core.engine.plan import Planner
 from cxbridge.core.engine.sweep import Sweeper
@@ -145,6 +147,26 @@ id = "pause"
 do = "wait"
 with = { for = "1h" }
 """
+
+
+@pytest.mark.parametrize(("due_in", "alarm_in"), [(-60, 5), (0, 5), (2, 2), (60, 5), (None, 5)])
+def test_a_schedule_that_is_due_and_does_not_fire_is_no_reason_to_plan_at_once(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, due_in: float | None, alarm_in: float
+) -> None:
+    # As of a recipe that is halted, or of one that catches up on nothing.
+    due = None if due_in is None else clock.now() + timedelta(seconds=due_in)
+    monkeypatch.setattr(Sweeper, "next_at", lambda *_: due)
+    alarms: dict[str, datetime] = {}
+
+    class Alarms:
+        def later(self, job: str, at: datetime) -> None:
+            alarms[job] = at
+
+    with company(tmp_path, HEAD + STEP, clock) as staged:
+        daemon = Daemon(staged.bridge)
+        daemon._jobs = Alarms()  # type: ignore[assignment]  # all that planning asks of them
+        daemon._plan()
+    assert alarms["plan"] == clock.now() + timedelta(seconds=alarm_in)
 
 
 def test_a_worker_that_only_writes_hears_that_a_recipe_was_paused(tmp_path: Path, clock: ManualClock) -> None:
